@@ -1,0 +1,76 @@
+#include <apprentice/base/buffer.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include <apprentice/base/error.h>
+
+namespace apprentice {
+namespace {
+
+constexpr size_t kAlignment = 64;
+
+/// Size classes: eight a power of two, so at most an eighth is wasted.
+size_t class_of(size_t bytes) {
+  const size_t wanted = std::max<size_t>(bytes, kAlignment);
+  const size_t step = std::max(kAlignment, std::bit_floor(wanted) / 8);
+  return (wanted + step - 1) / step * step;
+}
+
+struct Cache {
+  std::mutex mutex;
+  std::map<size_t, std::vector<void*>> free;
+  MemoryUse use{};
+};
+
+/// Never destroyed: buffers in static objects may outlive it otherwise.
+Cache& cache() {
+  static Cache* one = new Cache;
+  return *one;
+}
+
+}  // namespace
+
+Buffer::Buffer(size_t bytes) : bytes_(class_of(bytes)) {
+  Cache& c = cache();
+  std::lock_guard lock(c.mutex);
+  auto& blocks = c.free[bytes_];
+  if (blocks.empty()) {
+    data_ = std::aligned_alloc(kAlignment, bytes_);
+    check(data_ != nullptr, "out of memory: asked for {} bytes with {} in use", bytes_, c.use.live);
+  } else {
+    data_ = blocks.back();
+    blocks.pop_back();
+    c.use.cached -= bytes_;
+  }
+  c.use.live += bytes_;
+  c.use.peak = std::max(c.use.peak, c.use.live);
+}
+
+Buffer::~Buffer() {
+  Cache& c = cache();
+  std::lock_guard lock(c.mutex);
+  c.free[bytes_].push_back(data_);
+  c.use.live -= bytes_;
+  c.use.cached += bytes_;
+}
+
+MemoryUse memory_use() {
+  std::lock_guard lock(cache().mutex);
+  return cache().use;
+}
+
+void release_cached_memory() {
+  Cache& c = cache();
+  std::lock_guard lock(c.mutex);
+  for (auto& [bytes, blocks] : c.free)
+    for (void* block : blocks) std::free(block);
+  c.free.clear();
+  c.use.cached = 0;
+}
+
+}  // namespace apprentice

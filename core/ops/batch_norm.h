@@ -1,0 +1,36 @@
+#pragma once
+
+#include <apprentice/core/tensor.h>
+
+namespace apprentice {
+
+/// What batch_norm does besides normalising. Undefined tensors are left out.
+struct BatchNormOptions {
+  float momentum = 0.1f;  ///< of the running statistics: r = (1 - momentum) r + momentum * batch
+  float eps = 1e-5f;
+  /// Step of x, [1] or [c]: x holds codes and stands for x_scale * x. The result is that of
+  /// normalising the scaled values, got by using eps / x_scale^2 and scaling the statistics, so no
+  /// pass over x is spent on the scale. Not differentiated.
+  Tensor x_scale;
+  /// Added after normalising, before the ReLU: [like x].
+  Tensor residual;
+  /// Step of `residual`, [1]: it stands for residual_scale * residual. Not differentiated.
+  Tensor residual_scale;
+  bool relu = false;
+};
+
+/// Batch normalisation over all axes but the last (Ioffe and Szegedy 2015, algorithm 1):
+///   y = relu?( weight (x - mean) / sqrt(var + eps) + bias + residual ), biased batch variance.
+///   x [..., c], weight, bias, running_mean, running_var [c]
+/// Updates the running statistics in place (unbiased variance). Statistics in f32 sums of double
+/// precision or better error. ShapeError if there are fewer than two values a channel.
+Tensor batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        Tensor running_mean, Tensor running_var,
+                        const BatchNormOptions& options = {});
+
+/// The same with the running statistics in place of the batch's; they are not updated.
+Tensor batch_norm_eval(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                       const Tensor& running_mean, const Tensor& running_var,
+                       const BatchNormOptions& options = {});
+
+}  // namespace apprentice

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <array>
+
+#include <apprentice/core/tensor.h>
+
+namespace apprentice {
+
+/// Window of a pooling; pairs are (height, width).
+struct Pool2dOptions {
+  std::array<int64_t, 2> kernel_size{2, 2};
+  std::array<int64_t, 2> stride{2, 2};
+  std::array<int64_t, 2> padding{0, 0};
+  bool count_include_pad = true;  ///< average: padding counts in the divisor
+};
+
+/// x [n, h, w, c] -> [n, p, q, c]; the gradient goes to the first largest element of a window.
+Tensor max_pool2d(const Tensor& x, const Pool2dOptions& options);
+Tensor avg_pool2d(const Tensor& x, const Pool2dOptions& options);
+/// Windows [floor(i h / out_h), ceil((i+1) h / out_h)): any size -> [n, out_h, out_w, c].
+Tensor adaptive_avg_pool2d(const Tensor& x, int64_t out_h, int64_t out_w);
+Tensor adaptive_max_pool2d(const Tensor& x, int64_t out_h, int64_t out_w);
+/// Mean over height and width: [n, h, w, c] -> [n, c].
+Tensor global_avg_pool2d(const Tensor& x);
+/// Parameter-free shortcut, option A of He et al. 2015 (section 4.2): every `stride`-th pixel, the
+/// absent channels zero, half of them before and half after. [n, h, w, c] -> [n, ceil(h/s), ceil(w/s), out_channels].
+Tensor shortcut_a(const Tensor& x, int64_t out_channels, int64_t stride);
+
+}  // namespace apprentice

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <vector>
+
+#include <apprentice/base/buffer.h>
+#include <apprentice/base/dtype.h>
+#include <apprentice/base/rng.h>
+#include <apprentice/base/shape.h>
+#include <apprentice/base/view.h>
+
+namespace apprentice {
+
+class Node;
+struct TensorImpl;
+
+/// Shared handle on a dense row-major array and, where a gradient is wanted, on its place in the
+/// graph. Copying copies the handle. `reshape` and `slice` are views of the same memory; everything
+/// else makes a new tensor. A default-constructed Tensor is undefined: "no tensor here".
+///
+/// Images are [n, h, w, c], convolution weights [out, kh, kw, in].
+class Tensor {
+ public:
+  Tensor() = default;
+
+  /// Not initialised.
+  static Tensor empty(const Shape& shape, Dtype dtype = Dtype::f32);
+  static Tensor zeros(const Shape& shape, Dtype dtype = Dtype::f32);
+  static Tensor full(const Shape& shape, double value, Dtype dtype = Dtype::f32);
+  /// A copy of `values`; ShapeError unless there are shape.numel() of them.
+  template <class T>
+  static Tensor from(const std::vector<T>& values, const Shape& shape);
+  /// One element, no axes.
+  static Tensor scalar(double value, Dtype dtype = Dtype::f32);
+  /// Independent uniform values in [low, high).
+  static Tensor uniform(const Shape& shape, float low, float high, Rng& rng);
+  /// Independent normal values.
+  static Tensor normal(const Shape& shape, float mean, float deviation, Rng& rng);
+
+  bool defined() const { return impl_ != nullptr; }
+  explicit operator bool() const { return defined(); }
+  const Shape& shape() const;
+  int rank() const { return shape().rank(); }
+  int64_t numel() const { return shape().numel(); }
+  /// Size of an axis; negative axes count from the end.
+  int64_t size(int axis) const { return shape().size(axis); }
+  Dtype dtype() const;
+
+  /// The elements; DtypeError unless T is the dtype. Writing to a tensor that the graph has saved
+  /// makes backward() throw.
+  template <class T>
+  T* data();
+  template <class T>
+  const T* data() const;
+  void* raw();
+  const void* raw() const;
+  /// Same elements as a kernel takes them; ShapeError unless the rank is R.
+  template <class T, int R>
+  View<T, R> view();
+  template <class T, int R>
+  View<const T, R> view() const;
+  /// The only element, converted; ShapeError unless numel() is 1.
+  double item() const;
+  /// A copy of the elements, converted to T.
+  template <class T>
+  std::vector<T> to_vector() const;
+
+  /// Copies the elements of `other` into this memory (converting); ShapeError unless shapes agree.
+  void copy_from(const Tensor& other);
+  void fill(double value);
+  /// New memory, same values, not in the graph.
+  Tensor clone() const;
+  /// Same memory, not in the graph.
+  Tensor detach() const;
+
+  // --- in the graph (each defined in core/ops) ---
+  /// Same elements in another shape; one size may be -1.
+  Tensor reshape(const Shape& shape) const;
+  Tensor reshape(std::initializer_list<int64_t> sizes) const;
+  /// Elements [begin, end) of the first axis.
+  Tensor slice(int64_t begin, int64_t end) const;
+  /// Converted; differentiable between f32 and f64.
+  Tensor to(Dtype dtype) const;
+
+  // --- autograd ---
+  bool requires_grad() const;
+  /// Makes this a leaf whose gradient backward() adds up. Returns *this.
+  Tensor& set_requires_grad(bool on = true);
+  /// What backward() added up so far; undefined before.
+  Tensor grad() const;
+  void set_grad(Tensor grad);
+  /// Adds d(this)/d(leaf) to every leaf; `grad` is the upstream gradient (1 if undefined, for one element).
+  void backward(const Tensor& grad = {}) const;
+  /// Called with the leaf each time its gradient of one backward() is complete. Gradient reduction
+  /// over processes hangs here.
+  void on_grad_ready(std::function<void(Tensor&)> hook);
+  /// The operation that made it; null for leaves and outside the graph.
+  const std::shared_ptr<Node>& node() const;
+
+  const std::shared_ptr<TensorImpl>& impl() const { return impl_; }
+  explicit Tensor(std::shared_ptr<TensorImpl> impl) : impl_(std::move(impl)) {}
+  /// Same memory and same element count under another shape, outside the graph.
+  Tensor alias(const Shape& shape, int64_t offset = 0) const;
+
+ private:
+  std::shared_ptr<TensorImpl> impl_;
+};
+
+}  // namespace apprentice

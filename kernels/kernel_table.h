@@ -1,0 +1,113 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <apprentice/base/device.h>
+#include <apprentice/base/error.h>
+
+namespace apprentice::kernels {
+
+/// One way to compute the operation Op, a struct with `name` and `Args` (plain views).
+template <class Op>
+struct Kernel {
+  /// <op>_<types>_<where>_<method>, as in "ternary_gemm_u8w2_cpu_vnni".
+  std::string name;
+  /// "reference", "simd", "avx2", "vnni", "onednn": what --kernel selects by.
+  std::string family;
+  /// The table is walked from the highest; a reference has 0.
+  int priority = 0;
+  /// Why this kernel cannot compute `args` here (processor, shape), or "".
+  std::function<std::string(const typename Op::Args&)> refuse;
+  std::function<void(const typename Op::Args&, Stream)> run;
+};
+
+/// Which family a selection asks for.
+struct Preference {
+  std::string family;    ///< "": by priority
+  bool require = false;  ///< a kernel of another family is an error
+};
+/// The preference of --kernel and --require-kernel, for every selection that names none.
+Preference& default_preference();
+
+/// What a walk over a table saw, for messages and APPRENTICE_TRACE=dispatch.
+struct Refusal {
+  std::string kernel, reason;
+};
+/// Prints one choice and the refusals on the way to stderr if APPRENTICE_TRACE has "dispatch".
+void trace_choice(std::string_view op, const std::string& chosen,
+                  const std::vector<Refusal>& refusals);
+/// Throws DeviceError listing the refusals.
+[[noreturn]] void refuse_all(std::string_view op, const Preference& preference,
+                             const std::vector<Refusal>& refusals);
+
+/// Every kernel of one operation, by falling priority.
+template <class Op>
+class KernelTable {
+ public:
+  void add(Kernel<Op> kernel) {
+    auto at = kernels_.begin();
+    while (at != kernels_.end() && at->priority >= kernel.priority) ++at;
+    kernels_.insert(at, std::move(kernel));
+  }
+  const std::vector<Kernel<Op>>& kernels() const { return kernels_; }
+
+  /// The kernel of the preferred family that takes `args`, or else, unless the preference requires
+  /// its family, the first that does.
+  const Kernel<Op>& select(const typename Op::Args& args,
+                           const Preference& preference = default_preference()) const {
+    std::vector<Refusal> refusals;
+    if (!preference.family.empty()) {
+      if (const auto* found = walk(args, preference.family, refusals)) return *found;
+      if (preference.require) refuse_all(Op::name, preference, refusals);
+    }
+    if (const auto* found = walk(args, "", refusals)) return *found;
+    refuse_all(Op::name, preference, refusals);
+  }
+
+ private:
+  const Kernel<Op>* walk(const typename Op::Args& args, const std::string& family,
+                         std::vector<Refusal>& refusals) const {
+    for (const Kernel<Op>& kernel : kernels_) {
+      if (!family.empty() && kernel.family != family) continue;
+      std::string reason = kernel.refuse ? kernel.refuse(args) : "";
+      if (reason.empty()) {
+        trace_choice(Op::name, kernel.name, refusals);
+        return &kernel;
+      }
+      refusals.push_back({kernel.name, std::move(reason)});
+    }
+    return nullptr;
+  }
+
+  std::vector<Kernel<Op>> kernels_;
+};
+
+/// Registers the kernels of this library, once.
+void load_tables();
+/// One place for all tables, so that a table is one object in any number of shared libraries.
+std::shared_ptr<void>& table_slot(const std::string& key);
+
+/// The table of Op. Template operations on T give their `name` and `types` ("f32"), so that every
+/// instance has its own.
+template <class Op>
+KernelTable<Op>& kernel_table() {
+  load_tables();
+  static KernelTable<Op>* table = [] {
+    auto& slot = table_slot(std::string(Op::name) + "_" + std::string(Op::types));
+    if (!slot) slot = std::make_shared<KernelTable<Op>>();
+    return static_cast<KernelTable<Op>*>(slot.get());
+  }();
+  return *table;
+}
+
+/// Selects a kernel and runs it.
+template <class Op>
+void launch(const typename Op::Args& args, Stream stream = {}) {
+  kernel_table<Op>().select(args).run(args, stream);
+}
+
+}  // namespace apprentice::kernels

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <apprentice/core/tensor.h>
+
+namespace apprentice::nn {
+
+/// What flows between quantizable layers: real value = step * data. An undefined step means that
+/// data holds the real values; else data holds integer codes in f32 (numerics, rule 2: an activation
+/// is quantized once, where it is produced, and every consumer reads those codes).
+struct Scaled {
+  Tensor data;
+  Tensor step;           ///< [1], not differentiated
+  int64_t max_code = 0;  ///< codes lie in [0, max_code]; 0 without a step
+
+  bool coded() const { return step.defined(); }
+};
+
+/// step * data, differentiable in data.
+Tensor real(const Scaled& x);
+
+}  // namespace apprentice::nn

@@ -1,0 +1,1 @@
+# Install and export: find_package(Apprentice), link apprentice::apprentice or a lower target.

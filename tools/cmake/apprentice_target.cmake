@@ -1,0 +1,129 @@
+# apprentice_target(<name> [LINKS target...] [PRIVATE_LINKS target...] [FOLDERS sub...] [UNITS sub...])
+#
+# The library apprentice_<name> (alias apprentice::<name>) of all sources in the current folder and
+# in its sub-folders FOLDERS and UNITS. Nothing is listed by hand: CMake collects the files.
+#
+# UNITS are folders where one file is one thing to register. A file there that is not written for one
+# instruction set must hold APPRENTICE_UNIT(<stem>); the generated load_<name>_units() calls each by
+# name, so a missing or misnamed registration fails at link time and a static library drops nothing.
+# registry.cpp, where the registry itself lives, is no unit.
+#
+# Instruction sets: *_avx2.cpp and *_vnni.cpp are compiled for theirs; *_simd.cpp is compiled once
+# for each of baseline, AVX2 and AVX-512, with APPRENTICE_ISA naming the namespace.
+set(APPRENTICE_FLAGS_avx2 -mavx2 -mfma -mf16c)
+set(APPRENTICE_FLAGS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
+    -mprefer-vector-width=512)
+set(APPRENTICE_FLAGS_vnni ${APPRENTICE_FLAGS_avx512} -mavx512vnni)
+set(APPRENTICE_ISA_SUFFIX "_(avx2|vnni|simd)\\.cpp$")
+set(APPRENTICE_X86 OFF)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
+  set(APPRENTICE_X86 ON)
+endif()
+
+# Makes <build>/include/<name>/apprentice/<name> a link to the folder, so that a target sees only the
+# headers of what it links.
+function(apprentice_include_link name folder)
+  set(root ${PROJECT_BINARY_DIR}/include/${name})
+  file(MAKE_DIRECTORY ${root}/apprentice)
+  file(CREATE_LINK ${folder} ${root}/apprentice/${name} SYMBOLIC)
+endfunction()
+
+# What every target of ours is compiled with, numeric flags of the contract included.
+function(apprentice_compile_options target)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF
+                        POSITION_INDEPENDENT_CODE ON)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -ffp-contract=off
+                         $<$<BOOL:${APPRENTICE_WERROR}>:-Werror>)
+  target_compile_definitions(${target} PRIVATE APPRENTICE_X86=$<BOOL:${APPRENTICE_X86}>)
+  if(APPRENTICE_SANITIZE)
+    target_compile_options(${target} PUBLIC -fsanitize=${APPRENTICE_SANITIZE}
+                           -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_link_options(${target} PUBLIC -fsanitize=${APPRENTICE_SANITIZE})
+  endif()
+endfunction()
+
+function(apprentice_generate_units name files)
+  set(declarations "")
+  set(calls "")
+  foreach(file IN LISTS files)
+    get_filename_component(stem ${file} NAME_WE)
+    string(APPEND declarations "void apprentice_unit_${stem}();\n")
+    string(APPEND calls "    apprentice_unit_${stem}();\n")
+  endforeach()
+  file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${name}_units.cpp CONTENT
+"#include <mutex>
+${declarations}
+namespace apprentice {
+void load_${name}_units();
+void load_${name}_units() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+${calls}  });
+}
+}  // namespace apprentice
+" @ONLY)
+endfunction()
+
+function(apprentice_isa_objects target isa sources)
+  set(objects ${target}_${isa})
+  add_library(${objects} OBJECT ${sources})
+  apprentice_compile_options(${objects})
+  target_compile_options(${objects} PRIVATE ${APPRENTICE_FLAGS_${isa}})
+  target_compile_definitions(${objects} PRIVATE APPRENTICE_ISA=${isa})
+  target_include_directories(${objects} PRIVATE
+                             $<TARGET_PROPERTY:${target},INTERFACE_INCLUDE_DIRECTORIES>)
+  target_link_libraries(${objects} PRIVATE $<TARGET_PROPERTY:${target},LINK_LIBRARIES>)
+  target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)
+endfunction()
+
+function(apprentice_target name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINKS;PRIVATE_LINKS;FOLDERS;UNITS")
+  set(target apprentice_${name})
+  set(here ${CMAKE_CURRENT_SOURCE_DIR})
+
+  set(sources "")
+  set(units "")
+  foreach(folder . ${arg_FOLDERS} ${arg_UNITS})
+    file(GLOB found CONFIGURE_DEPENDS ${here}/${folder}/*.cpp)
+    list(APPEND sources ${found})
+    if(folder IN_LIST arg_UNITS)
+      list(APPEND units ${found})
+    endif()
+  endforeach()
+  list(FILTER units EXCLUDE REGEX "${APPRENTICE_ISA_SUFFIX}|/registry\\.cpp$")
+  set(plain ${sources})
+  list(FILTER plain EXCLUDE REGEX "${APPRENTICE_ISA_SUFFIX}")
+  if(arg_UNITS)
+    apprentice_generate_units(${name} "${units}")
+    list(APPEND plain ${CMAKE_CURRENT_BINARY_DIR}/${name}_units.cpp)
+  endif()
+
+  add_library(${target} ${plain})
+  add_library(apprentice::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
+  apprentice_compile_options(${target})
+  apprentice_include_link(${name} ${here})
+  target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include/${name}>
+                             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  target_link_libraries(${target} PUBLIC ${arg_LINKS} PRIVATE ${arg_PRIVATE_LINKS})
+
+  foreach(isa avx2 vnni)
+    set(files ${sources})
+    list(FILTER files INCLUDE REGEX "_${isa}\\.cpp$")
+    if(APPRENTICE_X86 AND files)
+      apprentice_isa_objects(${target} ${isa} "${files}")
+    endif()
+  endforeach()
+  set(simd ${sources})
+  list(FILTER simd INCLUDE REGEX "_simd\\.cpp$")
+  if(simd)
+    apprentice_isa_objects(${target} baseline "${simd}")
+    if(APPRENTICE_X86)
+      apprentice_isa_objects(${target} avx2 "${simd}")
+      apprentice_isa_objects(${target} avx512 "${simd}")
+    endif()
+  endif()
+  set_property(GLOBAL APPEND PROPERTY APPRENTICE_TARGETS ${name})
+  set_property(GLOBAL PROPERTY APPRENTICE_FOLDER_${name} ${here})
+endfunction()
