@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <apprentice/core/tensor.h>
+#include <apprentice/data/augment.h>
+#include <apprentice/data/dataset.h>
+
+namespace apprentice::data {
+
+struct Batch {
+  Tensor x;       ///< [n, h, w, c] f32, normalised and augmented
+  Tensor labels;  ///< [n] i64
+  /// Index of each sample in its set.
+  std::vector<int64_t> ids;
+  int64_t epoch = 0, index = 0;  ///< which batch of which epoch
+
+  int64_t size() const { return int64_t(ids.size()); }
+};
+
+/// Samples `ids` of `set`, in that order, as the loader would give them in `epoch` under `seed`.
+/// Error if an id is not in the set.
+Batch make_batch(const ImageSet& set, const std::vector<int64_t>& ids,
+                 const Augmentation& augmentation = {}, uint64_t seed = 0, int64_t epoch = 0);
+
+}  // namespace apprentice::data
