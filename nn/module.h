@@ -20,11 +20,16 @@ using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 struct EffectiveWeight {
   Tensor data;           ///< real values, or codes if there is a step
   Tensor step;           ///< weight = step * data; [1] or [out]
-  Tensor step_negative;  ///< two-step grids (TTQ), eval mode: codes below zero stand for step_negative * code
+  Tensor step_negative;  ///< two-step grids (TTQ), eval mode: codes below zero stand for
+                         ///< step_negative * code
   int64_t max_code = 0;  ///< largest |code|, 0 without a step
 };
 
-/// How a parameter becomes the weight that a layer uses. Quantizers implement it; layers know no more.
+/// step * data: the real weight, differentiable in data.
+Tensor real(const EffectiveWeight& weight);
+
+/// How a parameter becomes the weight that a layer uses. Quantizers implement it; layers know no
+/// more.
 class Parametrization {
  public:
   virtual ~Parametrization() = default;
@@ -50,7 +55,8 @@ class Module {
   /// Parameters and buffers, sharing memory.
   StateDict state_dict() const;
   /// Copies values in. Error naming the tensor if one is missing, unknown, or has another shape
-  /// ("layer1.0.conv1.weight: got [16, 3, 3, 8], the model has [16, 3, 3, 16]"). `num_batches_tracked` is ignored.
+  /// ("layer1.0.conv1.weight: got [16, 3, 3, 8], the model has [16, 3, 3, 16]").
+  /// `num_batches_tracked` is ignored.
   void load_state_dict(const StateDict& state);
 
   /// Train or eval mode, for this module and all below.
@@ -62,7 +68,8 @@ class Module {
   /// Do backward passes reach the parameters? A frozen teacher's do not.
   void set_requires_grad(bool on);
 
-  /// Registration, also open to those who attach things from outside (quantizers). Error on a name taken twice.
+  /// Registration, also open to those who attach things from outside (quantizers). Error on a name
+  /// taken twice.
   Tensor add_parameter(const std::string& name, Tensor value);
   Tensor add_buffer(const std::string& name, Tensor value);
   /// An empty name puts the child's tensors and children under this module's own name.
@@ -74,11 +81,17 @@ class Module {
   Tensor parameter(const std::string& name) const;
   Tensor buffer(const std::string& name) const;
 
-  /// From now on `effective(name)` is what `parametrization` makes of that parameter; null takes it off.
+  /// From now on `effective(name)` is what `parametrization` makes of that parameter; null takes it
+  /// off.
   void parametrize(const std::string& name, std::shared_ptr<const Parametrization> parametrization);
   std::shared_ptr<const Parametrization> parametrization(const std::string& name) const;
   /// The parameter as this layer must use it.
   EffectiveWeight effective(const std::string& name) const;
+
+ protected:
+  /// The key of this module that a file's key stands for; models with names of their own override
+  /// it.
+  virtual std::string key_of(const std::string& file_key) const { return file_key; }
 
  private:
   void adopt(const std::string& name, std::shared_ptr<Module> child);

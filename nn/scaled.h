@@ -5,8 +5,8 @@
 namespace apprentice::nn {
 
 /// What flows between quantizable layers: real value = step * data. An undefined step means that
-/// data holds the real values; else data holds integer codes in f32 (numerics, rule 2: an activation
-/// is quantized once, where it is produced, and every consumer reads those codes).
+/// data holds the real values; else data holds integer codes in f32 (numerics, rule 2: an
+/// activation is quantized once, where it is produced, and every consumer reads those codes).
 struct Scaled {
   Tensor data;
   Tensor step;           ///< [1], not differentiated

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <apprentice/nn/module.h>
+
+namespace apprentice::nn {
+
+/// Parameters that move by the same rule.
+struct ParameterGroup {
+  NamedTensors parameters;
+  float lr_scale = 1;      ///< the group's learning rate is lr_scale * lr
+  float weight_decay = 0;  ///< see the optimizer for where it enters
+};
+
+/// Moves parameters against their gradients. Parameters without a gradient stay.
+/// ConfigError if a name appears twice.
+class Optimizer {
+ public:
+  explicit Optimizer(std::vector<ParameterGroup> groups);
+  virtual ~Optimizer() = default;
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+
+  /// One step at learning rate `lr`.
+  virtual void step(float lr) = 0;
+  /// Forgets all gradients.
+  void zero_grad();
+  const std::vector<ParameterGroup>& groups() const { return groups_; }
+  std::vector<ParameterGroup>& groups() { return groups_; }
+
+  /// What step() remembers, by name ("momentum.conv1.weight"), sharing memory: for checkpoints.
+  virtual StateDict state() const = 0;
+  /// Copies such a state in; ConfigError naming the first tensor missing, unknown or of another
+  /// shape.
+  void load_state(const StateDict& state);
+
+ protected:
+  std::vector<ParameterGroup> groups_;
+};
+
+/// Stochastic gradient descent, as in PyTorch (no dampening):
+///   g = grad + weight_decay p;  v = momentum v + g;  p -= lr (nesterov ? g + momentum v : v)
+class Sgd final : public Optimizer {
+ public:
+  struct Options {
+    float momentum = 0;
+    bool nesterov = false;
+  };
+  Sgd(std::vector<ParameterGroup> groups, const Options& options);
+  void step(float lr) override;
+  StateDict state() const override;
+
+ private:
+  Options options_;
+  std::vector<std::vector<Tensor>> momentum_;  ///< as groups_
+};
+
+/// Adam (Kingma and Ba 2015, algorithm 1):
+///   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+///   p -= lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+/// with g = grad + weight_decay p, or, decoupled (Loshchilov and Hutter 2019), p *= 1 - lr
+/// weight_decay first.
+class Adam final : public Optimizer {
+ public:
+  struct Options {
+    float beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f;
+    bool decoupled = false;
+  };
+  Adam(std::vector<ParameterGroup> groups, const Options& options);
+  void step(float lr) override;
+  /// "mean.*", "square.*" and "steps" ([1] i64).
+  StateDict state() const override;
+
+ private:
+  Options options_;
+  std::vector<std::vector<Tensor>> mean_, square_;  ///< as groups_
+  Tensor steps_;
+};
+
+}  // namespace apprentice::nn
