@@ -1,7 +1,8 @@
 # apprentice_target(<name> [LINKS target...] [PRIVATE_LINKS target...] [FOLDERS sub...] [UNITS sub...])
+#                   [INTERNAL])
 #
 # The library apprentice_<name> (alias apprentice::<name>) of all sources in the current folder and
-# in its sub-folders FOLDERS and UNITS. Nothing is listed by hand: CMake collects the files.
+# in its sub-folders FOLDERS and UNITS; INTERNAL: not installed, not in the umbrella. Nothing is listed by hand: CMake collects the files.
 #
 # UNITS are folders where one file is one thing to register. A file there that is not written for one
 # instruction set must hold APPRENTICE_UNIT(<stem>); the generated load_<name>_units() calls each by
@@ -48,8 +49,8 @@ function(apprentice_generate_units name files)
   set(calls "")
   foreach(file IN LISTS files)
     get_filename_component(stem ${file} NAME_WE)
-    string(APPEND declarations "void apprentice_unit_${stem}();\n")
-    string(APPEND calls "    apprentice_unit_${stem}();\n")
+    string(APPEND declarations "void apprentice_unit_${name}_${stem}();\n")
+    string(APPEND calls "    apprentice_unit_${name}_${stem}();\n")
   endforeach()
   file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${name}_units.cpp CONTENT
 "#include <mutex>
@@ -78,7 +79,7 @@ function(apprentice_isa_objects target isa sources)
 endfunction()
 
 function(apprentice_target name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINKS;PRIVATE_LINKS;FOLDERS;UNITS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "INTERNAL" "" "LINKS;PRIVATE_LINKS;FOLDERS;UNITS")
   set(target apprentice_${name})
   set(here ${CMAKE_CURRENT_SOURCE_DIR})
 
@@ -107,6 +108,7 @@ function(apprentice_target name)
   add_library(apprentice::${name} ALIAS ${target})
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
   apprentice_compile_options(${target})
+  target_compile_definitions(${target} PRIVATE APPRENTICE_TARGET=${name})
   apprentice_include_link(${name} ${here})
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include/${name}>
                              $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
@@ -128,6 +130,8 @@ function(apprentice_target name)
       apprentice_isa_objects(${target} avx512 "${simd}")
     endif()
   endif()
-  set_property(GLOBAL APPEND PROPERTY APPRENTICE_TARGETS ${name})
-  set_property(GLOBAL PROPERTY APPRENTICE_FOLDER_${name} ${here})
+  if(NOT arg_INTERNAL)
+    set_property(GLOBAL APPEND PROPERTY APPRENTICE_TARGETS ${name})
+    set_property(GLOBAL PROPERTY APPRENTICE_FOLDER_${name} ${here})
+  endif()
 endfunction()
