@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace apprentice::distill {
+
+/// Something worth a line in log.jsonl: "train", "eval", "checkpoint", "resumed", "stopped",
+/// "calibrated", "warning", ...
+struct Event {
+  using Value = std::variant<int64_t, double, std::string>;
+  std::string kind;
+  int64_t step = 0;   ///< optimizer steps done
+  int64_t epoch = 0;  ///< counted from 0
+  std::vector<std::pair<std::string, Value>> fields;
+};
+
+/// Where a run stands, after each step; for a bar or a plain line.
+struct Progress {
+  const char* phase = "train";  ///< "train" or "eval"
+  int64_t epoch = 0, epochs = 0;
+  int64_t step = 0, steps = 0;  ///< of the run; in "eval", batches of the test set
+  double loss = 0;              ///< of this step
+  double lr = 0;
+  double images_per_s = 0;  ///< over the last steps
+  double seconds_left = 0;  ///< to the end of the run's training, at that rate
+};
+
+/// What a run tells while it goes on; the library itself prints nothing. Either may be empty.
+struct Listener {
+  std::function<void(const Event&)> on_event;
+  std::function<void(const Progress&)> on_progress;
+};
+
+}  // namespace apprentice::distill

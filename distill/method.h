@@ -1,0 +1,76 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <apprentice/base/registry.h>
+#include <apprentice/data/batch.h>
+#include <apprentice/distill/recipe.h>
+#include <apprentice/distill/teacher.h>
+#include <apprentice/nn/module.h>
+
+namespace apprentice::distill {
+
+/// Where in the run a step stands.
+struct StepInfo {
+  int64_t step = 0, steps = 0;  ///< of the run
+  int64_t epoch = 0;
+};
+
+/// One weighted part of the loss.
+struct LossTerm {
+  std::string name;
+  double value = 0;  ///< before its weight
+  double weight = 0;
+};
+
+/// What one step has made; the trainer runs backward() on the loss and moves the trained networks.
+struct StepResult {
+  Tensor loss;                  ///< scalar, in the graph: the sum of weight * value
+  std::vector<LossTerm> terms;  ///< in a fixed order
+  int64_t correct = 0;          ///< rows of the batch that the student got right
+};
+
+/// A network that a method trains, with an optimizer of its own.
+struct Trained {
+  std::string name;  ///< "student", "teacher"
+  std::shared_ptr<nn::TensorModule> network;
+};
+
+/// What a method is made from.
+struct MethodSetup {
+  Recipe recipe;
+  std::shared_ptr<nn::TensorModule> student;
+  std::shared_ptr<nn::TensorModule> teacher;  ///< null: none
+  std::shared_ptr<Teacher>
+      teacher_logits;  ///< of a frozen teacher, in place of `teacher`; null: none
+};
+
+/// Owns what happens in one step: which forwards, which losses with which weights, which networks
+/// move. All else is the trainer's, so any method runs with any quantizer, network and data set.
+class Method {
+ public:
+  virtual ~Method() = default;
+  /// The networks that backward() reaches and the optimizers move; the student first.
+  virtual std::vector<Trained> trained() const = 0;
+  /// Forwards and losses of one batch. Trained networks are in training mode.
+  virtual StepResult step(const data::Batch& batch, const StepInfo& info) = 0;
+};
+
+using MethodFactory = std::function<std::unique_ptr<Method>(const MethodSetup& setup)>;
+
+/// How a method is made, and what of a teacher it needs.
+struct MethodEntry {
+  /// ConfigError if the setup lacks what the method needs.
+  MethodFactory make;
+  /// What the recipe asks of the teacher: "none", "frozen" or "trained". ConfigError for settings
+  /// that contradict each other (distill.scheme, teacher.weights, model.init).
+  std::function<std::string(const Recipe& recipe)> teacher;
+};
+
+/// All methods by name: one file in distill/methods/ each.
+Registry<MethodEntry>& methods();
+
+}  // namespace apprentice::distill

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdio>
+#include <string>
+
+#include <apprentice/distill/checkpoint.h>
+#include <apprentice/distill/event.h>
+#include <apprentice/distill/recipe.h>
+
+namespace apprentice::distill {
+
+/// A file that only grows. A line is on its way to the disk when write() returns.
+class AppendFile {
+ public:
+  AppendFile() = default;
+  /// Opens or makes it and cuts it to `bytes`; a shorter file is left as it is, but for a torn last
+  /// line. CannotCreate or IoError naming the path.
+  AppendFile(std::string path, uint64_t bytes);
+  ~AppendFile();
+  AppendFile(AppendFile&& other) noexcept;
+  AppendFile& operator=(AppendFile&& other) noexcept;
+
+  /// Adds text and a newline; IoError if the disk is full.
+  void write(const std::string& line);
+  uint64_t bytes() const { return bytes_; }
+
+ private:
+  std::string path_;
+  int file_ = -1;
+  uint64_t bytes_ = 0;
+};
+
+/// The folder of a run: recipe.toml, log.jsonl, summary.csv, checkpoints/.
+class RunFolder {
+ public:
+  /// A new run. CannotCreate if the folder exists and is not empty, or cannot be made.
+  static RunFolder create(const std::string& path, const Recipe& recipe, int64_t keep_checkpoints);
+  /// A run to go on with. MissingInput without its recipe.toml. The logs are cut to what they were
+  /// at the checkpoint, so that no line stands twice.
+  static RunFolder reopen(const std::string& path, const RunState& state, int64_t keep_checkpoints);
+
+  const std::string& path() const { return path_; }
+  Checkpoints& checkpoints() { return checkpoints_; }
+
+  /// One line of JSON: ts (seconds since 1970), step, epoch, rank, event, then the fields. Floats
+  /// read back to the same value; one that is not finite is written as a string.
+  void log(const Event& event);
+  /// One row of summary.csv; the first call of a new file writes the header.
+  void summary(const std::string& header, const std::string& row);
+  /// Puts the lengths of both logs into `state`.
+  void note_lengths(RunState& state) const;
+
+ private:
+  RunFolder(std::string path, uint64_t log_bytes, uint64_t summary_bytes, int64_t keep);
+
+  std::string path_;
+  Checkpoints checkpoints_;
+  AppendFile log_, summary_;
+};
+
+/// The line that RunFolder::log() writes.
+std::string json_line(const Event& event, double seconds);
+
+}  // namespace apprentice::distill

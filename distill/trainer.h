@@ -1,0 +1,60 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include <apprentice/data/dataset.h>
+#include <apprentice/distill/event.h>
+#include <apprentice/distill/method.h>
+#include <apprentice/distill/metrics.h>
+#include <apprentice/distill/recipe.h>
+#include <apprentice/distill/stop.h>
+
+namespace apprentice::distill {
+
+/// What a trainer works on. Networks are ready: first weights in, quantizers attached, calibrated.
+struct TrainerParts {
+  Recipe recipe;
+  std::shared_ptr<nn::TensorModule> student;
+  std::shared_ptr<nn::TensorModule> teacher;  ///< null: none
+  std::shared_ptr<Teacher> teacher_logits;    ///< of a frozen teacher, in place of `teacher`
+  std::shared_ptr<const data::ImageSet> train, test;
+  /// By parameter of the student: factor on its learning rate (1 where absent; methods.md A27).
+  std::map<std::string, double> lr_scale;
+  std::function<void()> after_step;  ///< called after each optimizer step; may be empty
+  /// Metadata of model.safetensors: "arch", "apprentice.quant", ...
+  std::map<std::string, std::string> metadata;
+};
+
+struct TrainerOptions {
+  std::string output;      ///< the run folder
+  bool resume = false;     ///< go on from its last checkpoint
+  bool fall_back = false;  ///< resume from an older checkpoint if the last one is damaged
+  Listener listener;
+  StopRequest stop_requested;  ///< may be empty
+};
+
+/// How a run ended.
+struct TrainResult {
+  Metrics test;          ///< after the last epoch
+  double best_top1 = 0;  ///< percent, over all epochs
+  int64_t steps = 0;
+  double train_images_per_s = 0;  ///< over the steps of this process
+  std::string checkpoint;         ///< path of the last one
+};
+
+/// Owns all of a run but the step itself: batches, schedule, optimizers, metrics, logs,
+/// checkpoints, resuming and stopping. Writes the run folder (RunFolder).
+///
+/// One SGD per trained network, all on the same schedule, which is evaluated at each step. After
+/// each epoch the test split is evaluated and a checkpoint saved. A resumed run makes the same
+/// weights and log lines (but for `ts` and rates), bit for bit, as one that was never interrupted.
+///
+/// Throws Stopped when asked to stop (checkpoint saved); CheckFailed naming step and last good
+/// checkpoint if the loss, a gradient or a weight is not finite; CannotCreate if the folder is
+/// taken; ConfigError if a run to resume had another recipe; DamagedFile for a damaged checkpoint;
+/// IoError when saving fails, with the earlier checkpoint intact.
+TrainResult train(const TrainerParts& parts, const TrainerOptions& options);
+
+}  // namespace apprentice::distill
