@@ -1,0 +1,70 @@
+#pragma once
+
+#include <string_view>
+
+#include <apprentice/base/view.h>
+#include <apprentice/kernels/types.h>
+
+namespace apprentice::kernels {
+
+/// Batch normalisation with the batch's statistics, residual add and ReLU, in two passes over x:
+///   mean[j] = sum_i x[i,j] / m,  var[j] = sum_i (x[i,j] - mean[j])^2 / m  (biased)
+///   inv_std[j] = 1 / sqrt(var[j] + eps[j])
+///   y[i,j] = relu?( (x[i,j] - mean[j]) * inv_std[j] * gamma[j] + beta[j] + residual_scale *
+///   residual[i,j] ) x, y      [m, c]; y may be x gamma, beta, mean, var, inv_std  [c] eps [1] or
+///   [c] residual  [m, c], or absent; may be y
+/// Statistics are summed in blocks of rows whose size does not depend on the number of threads and
+/// the blocks in order in double, so the result does not depend on it either.
+/// Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1.
+template <class T>
+struct BatchNormTrain {
+  static constexpr std::string_view name = "batch_norm_train", types = types_of<T>;
+  struct Args {
+    View2<const T> x;
+    View1<const T> gamma, beta, eps;
+    View2<const T> residual;
+    T residual_scale = 1;
+    bool relu = false;
+    View2<T> y;
+    View1<T> mean, var, inv_std;
+  };
+};
+
+/// The same with given statistics:
+///   y = relu?( (x - mean) * gamma / sqrt(var + eps) + beta + residual_scale * residual )
+/// Shapes and aliasing as in BatchNormTrain; inv_std [c] is written if present.
+template <class T>
+struct BatchNormEval {
+  static constexpr std::string_view name = "batch_norm_eval", types = types_of<T>;
+  struct Args {
+    View2<const T> x;
+    View1<const T> gamma, beta, mean, var, eps;
+    View2<const T> residual;
+    T residual_scale = 1;
+    bool relu = false;
+    View2<T> y;
+    View1<T> inv_std;
+  };
+};
+
+/// Gradients of both, with d = grad_y where the ReLU let pass (y > 0; everywhere if `y` is absent):
+///   grad_beta[j] = sum_i d[i,j],  grad_gamma[j] = sum_i d[i,j] xhat[i,j],  xhat = (x - mean)
+///   inv_std train: grad_x = gamma inv_std (d - grad_beta / m - xhat grad_gamma / m) eval
+///   (fixed_statistics): grad_x = gamma inv_std d grad_residual = residual_scale * d x, grad_y,
+///   grad_x  [m, c]; y [m, c], or absent if there was no ReLU grad_x, grad_residual  absent where
+///   not wanted; each may be grad_y grad_gamma, grad_beta  [c], overwritten
+/// Sums as in BatchNormTrain.
+template <class T>
+struct BatchNormBackward {
+  static constexpr std::string_view name = "batch_norm_backward", types = types_of<T>;
+  struct Args {
+    View2<const T> x, y, grad_y;
+    View1<const T> gamma, mean, inv_std;
+    T residual_scale = 1;
+    bool fixed_statistics = false;
+    View2<T> grad_x, grad_residual;
+    View1<T> grad_gamma, grad_beta;
+  };
+};
+
+}  // namespace apprentice::kernels

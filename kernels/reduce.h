@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string_view>
+
+#include <apprentice/base/view.h>
+#include <apprentice/kernels/types.h>
+
+namespace apprentice::kernels {
+
+enum class ReduceKind { sum, mean, max };
+
+/// y[o,i] = sum, mean or max over a of x[o,a,i]; sums in double.
+///   x [outer, axis, inner], y [outer, inner]
+/// An empty axis sums to 0; mean is 0/0 and max -infinity then. A NaN makes the max NaN.
+template <class T>
+struct Reduce {
+  static constexpr std::string_view name = "reduce", types = types_of<T>;
+  struct Args {
+    View3<const T> x;
+    View2<T> y;
+    ReduceKind kind = ReduceKind::sum;
+  };
+};
+
+/// y[o,i] = the first a with the largest x[o,a,i]; the first NaN, if there is one.
+///   x [outer, axis >= 1, inner], y [outer, inner]
+template <class T>
+struct ArgMax {
+  static constexpr std::string_view name = "argmax", types = types_of<T>;
+  struct Args {
+    View3<const T> x;
+    View2<int64_t> y;
+  };
+};
+
+}  // namespace apprentice::kernels

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string_view>
+
+#include <apprentice/base/dtype.h>
+
+namespace apprentice::kernels {
+
+/// "f32", "f64": the `types` of an operation that is a template on T.
+template <class T>
+inline constexpr std::string_view types_of = "";
+template <>
+inline constexpr std::string_view types_of<float> = "f32";
+template <>
+inline constexpr std::string_view types_of<double> = "f64";
+
+/// Distance from 1 to the next number of type T: twice the largest relative error of one rounding.
+template <class T>
+inline constexpr double epsilon_of = 0x1p-23;
+template <>
+inline constexpr double epsilon_of<double> = 0x1p-52;
+
+}  // namespace apprentice::kernels
