@@ -1,0 +1,10 @@
+#include <apprentice/base/unit.h>
+#include <apprentice/tools/run_verb.h>
+#include <apprentice/tools/verb.h>
+
+APPRENTICE_UNIT(train) {
+  using namespace apprentice;
+  tools::verbs().add("train", {"Train one network by a recipe, without a teacher", [](CLI::App& app) {
+    return tools::add_recipe_run(app, {}, [](distill::Recipe& r) { r.distill.method = "none"; });
+  }});
+}
