@@ -11,6 +11,11 @@
 
 namespace apprentice::kernels {
 
+/// Weights in the order in which one kernel reads them: opaque, made once by that kernel's `prepack`.
+struct Prepacked {
+  virtual ~Prepacked() = default;
+};
+
 /// One way to compute the operation Op, a struct with `name` and `Args` (plain views).
 template <class Op>
 struct Kernel {
@@ -23,6 +28,8 @@ struct Kernel {
   /// Why this kernel cannot compute `args` here (processor, shape), or "".
   std::function<std::string(const typename Op::Args&)> refuse;
   std::function<void(const typename Op::Args&, Stream)> run;
+  /// For operations on packed weights, whose Args have `prepacked`: makes it, once for many runs.
+  std::function<std::shared_ptr<const Prepacked>(const typename Op::Args&)> prepack = nullptr;
 };
 
 /// Which family a selection asks for.
