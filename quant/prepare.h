@@ -1,0 +1,68 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <apprentice/nn/conv_bn2d.h>
+#include <apprentice/quant/activation_quantizer.h>
+#include <apprentice/quant/policy.h>
+#include <apprentice/quant/quantizer.h>
+
+namespace apprentice::quant {
+
+/// A layer with a weight, as policies name it.
+struct Layer {
+  std::string name;               ///< "layer1.0.conv1", "linear"
+  nn::Module* module = nullptr;   ///< holds `weight`
+  nn::ConvBn2d* fused = nullptr;  ///< the layer that joins it with its batch norm; null for others
+
+  /// Its quantizers, null where there are none.
+  std::shared_ptr<const WeightQuantizer> weights() const;
+  std::shared_ptr<ActivationQuantizer> activations() const;
+};
+/// Every convolution and linear layer, in the order of registration.
+std::vector<Layer> layers(nn::Module& model);
+
+/// Attaches quantizers with the parameters and buffers they add, all at their neutral values: what
+/// must happen before a quantized state is loaded. ConfigError as validate() gives, for a pattern
+/// that matches no layer (naming the layers), and if the model has quantizers already.
+void attach(nn::Module& model, const Policy& policy);
+
+/// attach(), then starts every quantizer from the weights that the model has: TTQ scales (mean |w|
+/// of each side beyond the threshold), and for WRPN weights the rescale that batch norm absorbs:
+///   c = 1 / max|w|;  w *= c;  running_mean *= c;  running_var *= c^2
+/// which leaves the full-precision network as it was up to eps (methods.md, section 12).
+/// Activation ranges start at [0, 1]; calibrate() fixes them.
+void prepare(nn::Module& model, const Policy& policy);
+
+/// Fixes the range of each activation quantizer from full-precision activations (weights not
+/// quantized, running statistics) of `batches` [n, h, w, c], normalised: [0, r], r the 99.9th
+/// percentile of the layer's outputs, step r / (2^bits - 1). Does nothing without activation
+/// quantizers. The mode (train, eval) of the model is left as it was.
+void calibrate(nn::TensorModule& model, const std::vector<Tensor>& batches);
+
+/// What a trainer applies to a parameter, beside its own settings.
+struct ParameterRule {
+  double lr_scale = 1;            ///< factor on the learning rate
+  double weight_decay_scale = 1;  ///< factor on the weight decay
+};
+/// Rules of the parameters that need one, by their full name. Learned scales: no weight decay.
+/// Rescaled weights (WRPN): lr c^2, weight decay 1/c^2, so that training moves as it would without
+/// the rescale. Read from the model's own buffers, so right after loading a checkpoint, too.
+std::map<std::string, ParameterRule> parameter_rules(nn::Module& model);
+
+/// To be called after every optimizer step: clamps the masters of WRPN weights to [-1, 1].
+void after_step(nn::Module& model);
+
+/// How quantization fares in one layer.
+struct LayerHealth {
+  std::string layer;
+  double zeros = 0;      ///< part of the codes that is 0; -1 without a weight quantizer
+  double saturated = 0;  ///< part of the activations on the highest code; -1 without one
+  float scale = 0, scale_negative = 0;  ///< smallest scale of each sign; 0 where there is none
+};
+std::vector<LayerHealth> health(nn::Module& model);
+
+}  // namespace apprentice::quant
