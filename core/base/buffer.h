@@ -5,8 +5,8 @@
 
 namespace apprentice {
 
-/// Memory on the host, aligned to 64 bytes, not initialised. Freed blocks are kept by size class and
-/// handed out again, so a training step that repeats itself does not ask the system for memory.
+/// Memory on the host, aligned to 64 bytes, not initialised. Freed blocks are kept by size class
+/// and handed out again, so a training step that repeats itself does not ask the system for memory.
 /// Throws Error naming the size if the system has no more.
 class Buffer {
  public:

@@ -9,8 +9,14 @@ struct Info {
   std::string_view name;
   size_t bytes;
 };
-constexpr std::array<Info, 8> kInfo{
-    {{"f32", 4}, {"f64", 8}, {"bf16", 2}, {"f16", 2}, {"i64", 8}, {"i32", 4}, {"i8", 1}, {"u8", 1}}};
+constexpr std::array<Info, 8> kInfo{{{"f32", 4},
+                                     {"f64", 8},
+                                     {"bf16", 2},
+                                     {"f16", 2},
+                                     {"i64", 8},
+                                     {"i32", 4},
+                                     {"i8", 1},
+                                     {"u8", 1}}};
 
 }  // namespace
 

@@ -8,7 +8,8 @@
 
 namespace apprentice {
 
-/// Base of every error the library throws. The message names the thing, the value and what was wanted.
+/// Base of every error the library throws. The message names the thing, the value and what was
+/// wanted.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

@@ -9,6 +9,28 @@
 
 namespace apprentice {
 
+/// A regular file open for reading from its beginning on.
+class InputFile {
+ public:
+  /// MissingInput if there is none, DamagedFile if it is a folder or device, IoError otherwise.
+  explicit InputFile(std::string path);
+  ~InputFile();
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+
+  const std::string& path() const { return path_; }
+  /// Size of the whole file when it was opened.
+  size_t bytes() const { return bytes_; }
+  /// Fills `out` with the next bytes. DamagedFile if the file ends before, IoError if reading
+  /// fails.
+  void read(std::span<std::byte> out);
+
+ private:
+  std::string path_;
+  int fd_;
+  size_t bytes_ = 0;
+};
+
 /// The whole file. MissingInput if there is none, DamagedFile if it is larger than `max_bytes` or
 /// no regular file, IoError with the system's reason if reading fails.
 std::string read_file(const std::string& path, size_t max_bytes = size_t(1) << 40);

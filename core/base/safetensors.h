@@ -1,12 +1,15 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <apprentice/base/buffer.h>
@@ -14,6 +17,8 @@
 #include <apprentice/base/shape.h>
 
 namespace apprentice {
+
+struct SafetensorsHeader;
 
 /// The safetensors name of a C++ element type: "F32", "I64", ...
 template <class T>
@@ -77,14 +82,15 @@ class SafetensorsFile {
   size_t bytes() const { return bytes_; }
 
  private:
-  static SafetensorsFile own(std::shared_ptr<Buffer> memory, size_t bytes, const std::string& name);
+  SafetensorsFile(SafetensorsHeader header, std::shared_ptr<Buffer> data, size_t bytes,
+                  std::string name);
 
   std::string name_;
-  std::shared_ptr<Buffer> memory_;
-  size_t bytes_ = 0;
+  std::shared_ptr<Buffer> data_;
+  size_t bytes_;
   std::map<std::string, std::string> metadata_;
   std::vector<TensorInfo> tensors_;
-  std::map<std::string, size_t> index_;
+  std::vector<uint32_t> by_name_;  ///< indices of tensors_, sorted by name
 };
 
 /// One tensor to write; `data` is somebody else's memory, row-major, of shape.numel() elements.

@@ -6,7 +6,8 @@
 
 namespace apprentice {
 
-/// Dense row-major memory of R axes that somebody else owns: what kernels take. `data` null: absent.
+/// Dense row-major memory of R axes that somebody else owns: what kernels take. `data` null:
+/// absent.
 template <class T, int R>
 struct View {
   T* data = nullptr;
@@ -30,11 +31,7 @@ struct View {
     return data[offset];
   }
 
-  operator View<const T, R>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {data, sizes};
-  }
+  operator View<const T, R>() const requires(!std::is_const_v<T>) { return {data, sizes}; }
 };
 
 template <class T>
