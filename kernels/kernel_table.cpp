@@ -28,6 +28,11 @@ std::string list(const std::vector<Refusal>& refusals) {
   return text;
 }
 
+std::set<std::string>& noted_kernels() {
+  static std::set<std::string> names;
+  return names;
+}
+
 }  // namespace
 
 Preference& default_preference() {
@@ -50,6 +55,13 @@ void refuse_all(std::string_view op, const Preference& preference,
   throw DeviceError(fmt::format("{}: no kernel{} can compute this{}", op,
                                 preference.require ? " of family '" + preference.family + "'" : "",
                                 list(refusals)));
+}
+
+void note_kernel(const std::string& name) { noted_kernels().insert(name); }
+
+std::vector<std::string> kernel_names() {
+  load_tables();
+  return {noted_kernels().begin(), noted_kernels().end()};
 }
 
 void load_tables() {

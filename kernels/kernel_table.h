@@ -51,6 +51,10 @@ void trace_choice(std::string_view op, const std::string& chosen,
 [[noreturn]] void refuse_all(std::string_view op, const Preference& preference,
                              const std::vector<Refusal>& refusals);
 
+/// Names of all kernels of all tables, sorted; for listings.
+std::vector<std::string> kernel_names();
+void note_kernel(const std::string& name);
+
 /// Every kernel of one operation, by falling priority.
 template <class Op>
 class KernelTable {
@@ -58,6 +62,7 @@ class KernelTable {
   void add(Kernel<Op> kernel) {
     auto at = kernels_.begin();
     while (at != kernels_.end() && at->priority >= kernel.priority) ++at;
+    note_kernel(kernel.name);
     kernels_.insert(at, std::move(kernel));
   }
   const std::vector<Kernel<Op>>& kernels() const { return kernels_; }
