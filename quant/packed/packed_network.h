@@ -1,0 +1,78 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <apprentice/base/safetensors.h>
+#include <apprentice/base/view.h>
+#include <apprentice/kernels/kernel_table.h>
+#include <apprentice/packed/description.h>
+
+namespace apprentice::packed {
+
+/// What one layer is and how it runs here, for `inspect`.
+struct LayerInfo {
+  std::string name, op;
+  std::string stored;                      ///< "f32", "ternary", "ttq", "int4"; "" without weights
+  int64_t weights = 0;                     ///< number of weights, bias included
+  int64_t bytes = 0;                       ///< of its tensors in the file, constants included
+  int64_t macs = 0;                        ///< multiply-accumulates an image, padding counted
+  std::string kernel;                      ///< chosen kernel
+  std::vector<kernels::Refusal> refusals;  ///< kernels that declined on the way to it
+};
+
+/// What one layer computed for the images of one forward; absent views are empty. Valid only during
+/// the call. Images are handed out in chunks: the first image of the views is `first_image`.
+struct LayerTrace {
+  const Layer* layer = nullptr;
+  int64_t first_image = 0;
+  View4<const int32_t> acc, acc_negative;  ///< conv [n, p, q, out]; negative: TTQ
+  View4<const float> sums;                 ///< stem [n, p, q, out]
+  View4<const uint8_t> codes;              ///< stem, conv [n, p, q, out]
+  View2<const float> values;               ///< global_avg_pool, linear [n, out]
+};
+using Trace = std::function<void(const LayerTrace&)>;
+
+/// A network that a packed file describes, run by low-bit kernels: integers from the stem to the
+/// pooling, the same on every CPU, kernel, batch and thread count, so logits are equal bit for bit
+/// (docs/numerics.md). Weights stay in the form the chosen kernel reads; activation buffers are
+/// reused, and after the first forward of a batch size none allocates. Runs one forward at a time.
+class PackedNetwork {
+ public:
+  struct Options {
+    kernels::Preference kernels = kernels::default_preference();
+  };
+
+  /// MissingInput, DamagedFile naming file, layer and tensor for all that does not fit; ConfigError
+  /// for a weights-only file (32A), which `eval` decodes instead; DeviceError if a required kernel
+  /// family cannot run a layer.
+  static PackedNetwork load(const std::string& path, const Options& options);
+  static PackedNetwork load(const std::string& path) { return load(path, Options()); }
+  static PackedNetwork load(const SafetensorsFile& file, const Options& options);
+
+  PackedNetwork(PackedNetwork&&) noexcept;
+  PackedNetwork& operator=(PackedNetwork&&) noexcept;
+  ~PackedNetwork();
+
+  /// x [n, height, width, channels] f32, normalised; logits [n, classes] f32, overwritten. Uses
+  /// omp_get_max_threads() threads. With `trace`, every layer's results are handed out, layer by
+  /// layer for each chunk of images, from this thread. ShapeError if the sizes do not fit.
+  void forward(View4<const float> x, View2<float> logits, const Trace& trace = {});
+
+  int64_t classes() const;
+  const Description& description() const;
+  const std::vector<LayerInfo>& layers() const;
+  /// Of the file: "arch", "apprentice.quant", ...
+  const std::map<std::string, std::string>& metadata() const;
+  /// Bytes of the prepacked weights and constants in memory.
+  int64_t weight_bytes() const;
+
+ private:
+  struct State;
+  explicit PackedNetwork(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace apprentice::packed
