@@ -11,13 +11,13 @@ namespace apprentice::distill {
 
 /// Makes an untrained network: `arch` is a registered name, `seed` that of its first weights.
 /// ConfigError for a name that is not known. `models` provides one; this room names no network.
-using ModelFactory = std::function<std::shared_ptr<nn::TensorModule>(
+using NetworkFactory = std::function<std::shared_ptr<nn::TensorModule>(
     const std::string& arch, int64_t classes, uint64_t seed)>;
 
 struct RunOptions {
   TrainerOptions trainer;
   std::vector<std::string> data_roots;  ///< where names are sought first
-  ModelFactory make_model;
+  NetworkFactory make_network;
 };
 
 /// A recipe from start to end: finds data and weights, makes the networks, quantizes and calibrates
