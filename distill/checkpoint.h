@@ -50,6 +50,9 @@ class Checkpoints {
   const std::string& folder() const { return folder_; }
 
  private:
+  void prune() const;
+  void remove(const std::string& path) const;
+
   std::string folder_;
   int64_t keep_;
 };

@@ -1,0 +1,75 @@
+#include <apprentice/distill/metrics.h>
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+
+#include <apprentice/base/error.h>
+#include <apprentice/core/autograd.h>
+#include <apprentice/core/ops/loss.h>
+
+namespace apprentice::distill {
+
+namespace {
+
+/// Eval mode while it lives.
+class EvalMode {
+ public:
+  explicit EvalMode(nn::Module& model) : model_(model), before_(model.training()) { model_.eval(); }
+  ~EvalMode() { model_.train(before_); }
+  EvalMode(const EvalMode&) = delete;
+  EvalMode& operator=(const EvalMode&) = delete;
+
+ private:
+  nn::Module& model_;
+  bool before_;
+};
+
+}  // namespace
+
+int64_t correct_count(const Tensor& logits, const Tensor& labels) {
+  check<ShapeError>(logits.rank() == 2 && labels.numel() == logits.size(0),
+                    "correct_count: logits are {}, labels are {}", logits.shape().str(),
+                    labels.shape().str());
+  const int64_t classes = logits.size(1);
+  const float* row = logits.data<float>();
+  const int64_t* label = labels.data<int64_t>();
+  int64_t correct = 0;
+  for (int64_t i = 0; i < logits.size(0); ++i, row += classes)
+    correct += std::max_element(row, row + classes) - row == label[i];
+  return correct;
+}
+
+Metrics evaluate(const std::function<Tensor(const Tensor&)>& forward, const data::ImageSet& set,
+                 const EvaluateOptions& options) {
+  check(options.batch > 0, "evaluate: batch is {}, expected at least 1", options.batch);
+  const NoGrad no_grad;
+  const int64_t images = options.images > 0 ? std::min(options.images, set.count) : set.count;
+  const auto start = std::chrono::steady_clock::now();
+  Metrics metrics;
+  double loss = 0;
+  while (metrics.images < images) {
+    std::vector<int64_t> ids(size_t(std::min(options.batch, images - metrics.images)));
+    std::iota(ids.begin(), ids.end(), metrics.images);
+    const data::Batch batch = data::make_batch(set, ids);
+    const Tensor logits = forward(batch.x);
+    loss += cross_entropy(logits, batch.labels, 0, Reduction::sum).item();
+    metrics.correct += correct_count(logits, batch.labels);
+    metrics.images += batch.size();
+    if (options.on_batch && !options.on_batch(batch, logits, metrics.images)) break;
+  }
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  if (metrics.images == 0) return metrics;
+  metrics.loss = loss / double(metrics.images);
+  metrics.top1 = 100.0 * double(metrics.correct) / double(metrics.images);
+  metrics.images_per_s = double(metrics.images) / std::max(seconds.count(), 1e-9);
+  return metrics;
+}
+
+Metrics evaluate(nn::TensorModule& model, const data::ImageSet& set,
+                 const EvaluateOptions& options) {
+  const EvalMode eval(model);
+  return evaluate([&](const Tensor& x) { return model.forward(x); }, set, options);
+}
+
+}  // namespace apprentice::distill
