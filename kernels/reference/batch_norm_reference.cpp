@@ -1,0 +1,84 @@
+#include <cmath>
+
+#include <apprentice/base/unit.h>
+#include <apprentice/kernels/batch_norm.h>
+#include <apprentice/kernels/reference/reference_internal.h>
+
+namespace apprentice::kernels {
+namespace {
+
+/// relu?( (x - mean) inv_std gamma + beta + residual_scale residual ) of channel j.
+template <class Args>
+void normalize(const Args& a, int64_t j, double mean, double inv_std) {
+  for (int64_t i = 0; i < a.x.size(0); ++i) {
+    double y = (double(a.x(i, j)) - mean) * inv_std * double(a.gamma(j)) + double(a.beta(j));
+    if (a.residual) y += double(a.residual_scale) * double(a.residual(i, j));
+    if (a.relu && y < 0) y = 0;
+    a.y(i, j) = std::remove_reference_t<decltype(a.y(i, j))>(y);
+  }
+}
+
+template <class T>
+double eps_of(View1<const T> eps, int64_t j) {
+  return double(eps(eps.size(0) == 1 ? 0 : j));
+}
+
+template <class T>
+void train(const typename BatchNormTrain<T>::Args& a) {
+  const int64_t m = a.x.size(0);
+  for (int64_t j = 0; j < a.x.size(1); ++j) {
+    double mean = 0, var = 0;
+    for (int64_t i = 0; i < m; ++i) mean += double(a.x(i, j)) / double(m);
+    for (int64_t i = 0; i < m; ++i) {
+      const double d = double(a.x(i, j)) - mean;
+      var += d * d / double(m);
+    }
+    const double inv_std = 1 / std::sqrt(var + eps_of(a.eps, j));
+    a.mean(j) = T(mean), a.var(j) = T(var), a.inv_std(j) = T(inv_std);
+    normalize(a, j, mean, inv_std);
+  }
+}
+
+template <class T>
+void eval(const typename BatchNormEval<T>::Args& a) {
+  for (int64_t j = 0; j < a.x.size(1); ++j) {
+    const double inv_std = 1 / std::sqrt(double(a.var(j)) + eps_of(a.eps, j));
+    if (a.inv_std) a.inv_std(j) = T(inv_std);
+    normalize(a, j, double(a.mean(j)), inv_std);
+  }
+}
+
+template <class T>
+void backward(const typename BatchNormBackward<T>::Args& a) {
+  const int64_t m = a.x.size(0);
+  for (int64_t j = 0; j < a.x.size(1); ++j) {
+    const double mean = double(a.mean(j)), inv_std = double(a.inv_std(j));
+    const auto xhat = [&](int64_t i) { return (double(a.x(i, j)) - mean) * inv_std; };
+    const auto d = [&](int64_t i) { return a.y && !(a.y(i, j) > 0) ? 0 : double(a.grad_y(i, j)); };
+    double sum = 0, sum_xhat = 0;
+    for (int64_t i = 0; i < m; ++i) sum += d(i), sum_xhat += d(i) * xhat(i);
+    a.grad_beta(j) = T(sum), a.grad_gamma(j) = T(sum_xhat);
+    const double batch = a.fixed_statistics ? 0.0 : 1 / double(m);
+    for (int64_t i = 0; i < m; ++i) {
+      const double di = d(i);
+      const double dx = di - batch * sum - xhat(i) * batch * sum_xhat;
+      if (a.grad_x) a.grad_x(i, j) = T(double(a.gamma(j)) * inv_std * dx);
+      if (a.grad_residual) a.grad_residual(i, j) = T(double(a.residual_scale) * di);
+    }
+  }
+}
+
+template <class T>
+void add_all() {
+  add_reference<BatchNormTrain<T>>(train<T>);
+  add_reference<BatchNormEval<T>>(eval<T>);
+  add_reference<BatchNormBackward<T>>(backward<T>);
+}
+
+}  // namespace
+}  // namespace apprentice::kernels
+
+APPRENTICE_UNIT(batch_norm_reference) {
+  apprentice::kernels::add_all<float>();
+  apprentice::kernels::add_all<double>();
+}
