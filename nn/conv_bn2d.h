@@ -17,31 +17,36 @@ class ActivationTransform {
   virtual ~ActivationTransform() = default;
   /// Training: real values -> codes and step, differentiable by the surrogate gradient it states.
   virtual Scaled apply(const Tensor& real) = 0;
-  /// Eval mode needs only the grid: codes in [0, max_code()], value = step * code. step() is [1]
-  /// f32.
+  /// Eval mode needs only the grid: codes in [0, max_code()], value = step * code; [1] f32.
   virtual Tensor step() const = 0;
   virtual int64_t max_code() const = 0;
 };
 
 /// What a ConvBn2d hands to its observer after an eval forward.
 struct Observation {
-  Tensor sums;  ///< [n, p, q, out] accumulators in f32, undefined for a layer without activation
-  Tensor sums_negative;  ///< two-step weights: sums of x over the codes below zero; `sums` over
-                         ///< those above
-  Scaled y;              ///< what the layer returns
+  /// Layers whose output is coded: accumulators in f32 [n, p, q, out]; integers where x and weight
+  /// are codes, ordered f32 sums otherwise.
+  Tensor sums;
+  /// Two-step weights: `sums` are those of x over codes +1, these over codes -1 (not negated).
+  Tensor sums_negative;
+  Scaled y;  ///< what the layer returns
 };
 
 /// Convolution, batch normalisation, optional residual add and ReLU, optional quantization of the
-/// result, as one layer, since the integer contract folds them into one epilogue
-/// (docs/numerics.md).
+/// result, as one layer: the integer contract folds them into one epilogue (docs/numerics.md).
 ///   y = quantize?( relu?( bn(conv(x)) + residual ) )
 /// Its state lies in two children, "conv1" and "bn1" as files name them; a parent registers it
-/// under the empty name so that the keys stay `conv1.weight`, `bn1.weight`, ...
+/// under the empty name so that the keys stay `conv1.weight`, `bn1.weight`, ... The convolution has
+/// no bias, whatever its options say: batch norm has one.
 ///
-/// Training mode convolves codes where there are codes, batch statistics absorb the steps.
-/// Eval mode: plain layers fold batch norm into the convolution; a layer whose output is quantized
-/// uses kernels::epilogue exactly as the packed network does, on integer accumulators where x and
-/// weight are codes, or on the ordered f32 sums of the stem kernel where x is real.
+/// In train mode, and wherever a gradient is wanted: codes are convolved where there are codes, and
+/// batch norm absorbs the steps. In eval mode outside the graph:
+///   no activation quantizer: batch norm and steps are folded into weight and bias, and one pass
+///     convolves, adds the residual and clamps;
+///   activation quantizer: kernels/epilogue.h exactly as the packed network runs it, on the integer
+///     sums where x and weight are codes, else (the stem) on sums in fixed order (groups of 1);
+///     the clamp to [0, max_code] is the ReLU. f32 only. ConfigError if the integers could reach
+///     2^24, where f32 stops being exact.
 class ConvBn2d final : public Module {
  public:
   struct Options {
@@ -67,9 +72,15 @@ class ConvBn2d final : public Module {
   }
 
  private:
-  Scaled forward_train(const Scaled& x, const Scaled& residual);
-  Scaled forward_eval(const Scaled& x, const Scaled& residual);
-  Scaled forward_eval_codes(const Scaled& x, const EffectiveWeight& weight, const Scaled& residual);
+  /// Epilogue constants, each [out]; a_negative with two steps only.
+  struct Constants {
+    Tensor a, a_negative, b;
+  };
+  Constants fold(const Scaled& x, const EffectiveWeight& weight, float y_step) const;
+  Tensor sums(const Scaled& x, const Tensor& data, int64_t max_code) const;
+  Scaled forward_graph(const Scaled& x, const EffectiveWeight& weight, const Scaled& residual);
+  Scaled forward_folded(const Scaled& x, const EffectiveWeight& weight, const Scaled& residual);
+  Observation forward_codes(const Scaled& x, const EffectiveWeight& weight, const Scaled& residual);
 
   Options options_;
   std::shared_ptr<Conv2d> conv_;

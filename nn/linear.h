@@ -8,7 +8,7 @@ namespace apprentice::nn {
 /// Affine map over the last axis: y = x W^T + b.
 ///   x [..., in], weight [out, in], bias [out] (absent if !bias) -> y [..., out]
 /// Initial weights are normal with deviation sqrt(2 / in), the bias is uniform in +-1/sqrt(in).
-/// Outside the graph in eval mode the sums are taken in one fixed order, k ascending from the bias
+/// Outside the graph the f32 sums are taken in one fixed order, k ascending from the bias
 /// (docs/numerics.md, rule 4), so that logits are the same bits on every processor.
 /// Weights on a grid are multiplied as codes, then scaled.
 /// ConfigError if in or out is not positive; ShapeError if the last axis of x is not `in`.
@@ -25,8 +25,6 @@ class Linear final : public TensorModule {
   const Options& options() const { return options_; }
 
  private:
-  Tensor forward_ordered(const Tensor& x) const;
-
   Options options_;
 };
 

@@ -20,16 +20,14 @@ using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 struct EffectiveWeight {
   Tensor data;           ///< real values, or codes if there is a step
   Tensor step;           ///< weight = step * data; [1] or [out]
-  Tensor step_negative;  ///< two-step grids (TTQ), eval mode: codes below zero stand for
-                         ///< step_negative * code
+  Tensor step_negative;  ///< two-step grids (TTQ), eval mode: step of the codes below zero
   int64_t max_code = 0;  ///< largest |code|, 0 without a step
 };
 
 /// step * data: the real weight, differentiable in data.
 Tensor real(const EffectiveWeight& weight);
 
-/// How a parameter becomes the weight that a layer uses. Quantizers implement it; layers know no
-/// more.
+/// How a parameter becomes the weight that a layer uses: what quantizers implement.
 class Parametrization {
  public:
   virtual ~Parametrization() = default;
@@ -54,22 +52,23 @@ class Module {
 
   /// Parameters and buffers, sharing memory.
   StateDict state_dict() const;
-  /// Copies values in. Error naming the tensor if one is missing, unknown, or has another shape
-  /// ("layer1.0.conv1.weight: got [16, 3, 3, 8], the model has [16, 3, 3, 16]").
-  /// `num_batches_tracked` is ignored.
+  /// Copies values in, all or none. ShapeError naming the tensor if one has another shape
+  /// ("layer1.0.conv1.weight: got [16, 3, 3, 8], the model has [16, 3, 3, 16]"), Error naming the
+  /// first few if some are missing or unknown. `num_batches_tracked` is ignored.
   void load_state_dict(const StateDict& state);
 
   /// Train or eval mode, for this module and all below.
   void train(bool on = true);
   void eval() { train(false); }
   bool training() const { return training_; }
-  /// Converts parameters and buffers in place (f64 for gradient checks).
+  /// Converts parameters and buffers to f32 or f64 (for gradient checks). Handles taken before are
+  /// no longer this module's.
   void to(Dtype dtype);
   /// Do backward passes reach the parameters? A frozen teacher's do not.
   void set_requires_grad(bool on);
 
-  /// Registration, also open to those who attach things from outside (quantizers). Error on a name
-  /// taken twice.
+  /// Registration, also open to those who attach things from outside (quantizers). A parameter
+  /// wants a gradient from then on. Error on a name taken twice.
   Tensor add_parameter(const std::string& name, Tensor value);
   Tensor add_buffer(const std::string& name, Tensor value);
   /// An empty name puts the child's tensors and children under this module's own name.
@@ -81,20 +80,22 @@ class Module {
   Tensor parameter(const std::string& name) const;
   Tensor buffer(const std::string& name) const;
 
-  /// From now on `effective(name)` is what `parametrization` makes of that parameter; null takes it
-  /// off.
+  /// From now on `effective(name)` is what `parametrization` makes of it; null takes it off.
   void parametrize(const std::string& name, std::shared_ptr<const Parametrization> parametrization);
   std::shared_ptr<const Parametrization> parametrization(const std::string& name) const;
   /// The parameter as this layer must use it.
   EffectiveWeight effective(const std::string& name) const;
 
  protected:
-  /// The key of this module that a file's key stands for; models with names of their own override
-  /// it.
+  /// The key of this module that a file's key stands for, where the file's is not one itself.
   virtual std::string key_of(const std::string& file_key) const { return file_key; }
 
  private:
   void adopt(const std::string& name, std::shared_ptr<Module> child);
+  NamedTensors collect(NamedTensors Module::*own) const;
+  /// What is registered right under this module's name.
+  std::vector<std::string> own_names() const;
+  void check_free(const std::string& name) const;
 
   NamedTensors parameters_, buffers_;
   std::vector<std::pair<std::string, std::shared_ptr<Module>>> children_;

@@ -10,12 +10,12 @@ namespace apprentice::nn {
 /// Parameters that move by the same rule.
 struct ParameterGroup {
   NamedTensors parameters;
-  float lr_scale = 1;      ///< the group's learning rate is lr_scale * lr
-  float weight_decay = 0;  ///< see the optimizer for where it enters
+  double lr_scale = 1;      ///< the group's learning rate is lr_scale * lr
+  double weight_decay = 0;  ///< see the optimizer for where it enters
 };
 
-/// Moves parameters against their gradients. Parameters without a gradient stay.
-/// ConfigError if a name appears twice.
+/// Moves parameters against their gradients; parameters without a gradient stay. f32 or f64.
+/// ConfigError if a name appears twice or an option is out of its range.
 class Optimizer {
  public:
   explicit Optimizer(std::vector<ParameterGroup> groups);
@@ -24,7 +24,7 @@ class Optimizer {
   Optimizer& operator=(const Optimizer&) = delete;
 
   /// One step at learning rate `lr`.
-  virtual void step(float lr) = 0;
+  virtual void step(double lr) = 0;
   /// Forgets all gradients.
   void zero_grad();
   const std::vector<ParameterGroup>& groups() const { return groups_; }
@@ -37,6 +37,23 @@ class Optimizer {
   void load_state(const StateDict& state);
 
  protected:
+  /// Zeros like every parameter, as groups_.
+  std::vector<std::vector<Tensor>> zeros_like_parameters() const;
+  /// Adds `tensors` to `state` as "<prefix>.<parameter>".
+  void name_state(const std::string& prefix, const std::vector<std::vector<Tensor>>& tensors,
+                  StateDict& state) const;
+  /// Calls update(group, parameter, gradient, group index, index) for every parameter that has a
+  /// gradient.
+  template <class Update>
+  void for_each(Update&& update) {
+    for (size_t g = 0; g < groups_.size(); ++g)
+      for (size_t i = 0; i < groups_[g].parameters.size(); ++i) {
+        Tensor& parameter = groups_[g].parameters[i].second;
+        const Tensor grad = parameter.grad();
+        if (grad.defined()) update(groups_[g], parameter, grad, g, i);
+      }
+  }
+
   std::vector<ParameterGroup> groups_;
 };
 
@@ -45,11 +62,11 @@ class Optimizer {
 class Sgd final : public Optimizer {
  public:
   struct Options {
-    float momentum = 0;
+    double momentum = 0;
     bool nesterov = false;
   };
   Sgd(std::vector<ParameterGroup> groups, const Options& options);
-  void step(float lr) override;
+  void step(double lr) override;
   StateDict state() const override;
 
  private:
@@ -65,11 +82,11 @@ class Sgd final : public Optimizer {
 class Adam final : public Optimizer {
  public:
   struct Options {
-    float beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f;
+    double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
     bool decoupled = false;
   };
   Adam(std::vector<ParameterGroup> groups, const Options& options);
-  void step(float lr) override;
+  void step(double lr) override;
   /// "mean.*", "square.*" and "steps" ([1] i64).
   StateDict state() const override;
 

@@ -30,9 +30,8 @@ class AvgPool2d final : public TensorModule {
 class GlobalAvgPool2d final : public TensorModule {
  public:
   Tensor forward(const Tensor& x) override { return global_avg_pool2d(x); }
-  /// The real mean of a coded map. Outside the graph in eval mode the codes are summed as integers
-  /// and the sum is scaled once by step / (h w), as the packed network does (docs/numerics.md, rule
-  /// 4).
+  /// The real mean of a coded map. Outside the graph the codes, at most 255, are summed as integers
+  /// and the sum is scaled once by step / (h w), as the packed network does (docs/numerics.md, 4).
   Tensor forward(const Scaled& x);
 };
 

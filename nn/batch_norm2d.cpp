@@ -1,0 +1,29 @@
+#include <apprentice/nn/batch_norm2d.h>
+
+#include <apprentice/base/error.h>
+
+namespace apprentice::nn {
+
+BatchNorm2d::BatchNorm2d(const Options& options) : options_(options) {
+  check<ConfigError>(options.channels > 0, "batch norm: {} channels, expected at least 1",
+                     options.channels);
+  check<ConfigError>(options.eps > 0, "batch norm: eps is {}, expected more than 0", options.eps);
+  check<ConfigError>(options.momentum >= 0 && options.momentum <= 1,
+                     "batch norm: momentum is {}, expected 0 to 1", options.momentum);
+  const Shape shape{options.channels};
+  add_parameter("weight", Tensor::full(shape, 1));
+  add_parameter("bias", Tensor::zeros(shape));
+  add_buffer("running_mean", Tensor::zeros(shape));
+  add_buffer("running_var", Tensor::full(shape, 1));
+}
+
+Tensor BatchNorm2d::forward(const Tensor& x, BatchNormOptions extra) {
+  extra.eps = options_.eps;
+  extra.momentum = options_.momentum;
+  const Tensor weight = parameter("weight"), bias = parameter("bias");
+  const Tensor mean = buffer("running_mean"), var = buffer("running_var");
+  if (training()) return batch_norm_train(x, weight, bias, mean, var, extra);
+  return batch_norm_eval(x, weight, bias, mean, var, extra);
+}
+
+}  // namespace apprentice::nn

@@ -1,0 +1,200 @@
+#include <apprentice/nn/conv_bn2d.h>
+
+#include <cmath>
+
+#include <apprentice/base/error.h>
+#include <apprentice/core/autograd.h>
+#include <apprentice/core/ops/arithmetic.h>
+#include <apprentice/core/ops/conv2d.h>
+#include <apprentice/kernels/epilogue.h>
+#include <apprentice/kernels/kernel_table.h>
+#include <apprentice/kernels/ordered_conv2d.h>
+
+namespace apprentice::nn {
+namespace {
+
+/// Integers below this are exact in f32.
+constexpr int64_t kExactLimit = int64_t(1) << 24;
+
+/// What the sums of x.data and weight.data have to be multiplied by; undefined for 1.
+Tensor step_of_sums(const Scaled& x, const Tensor& weight_step) {
+  if (!x.coded()) return weight_step;
+  if (!weight_step.defined()) return x.step;
+  NoGrad no_grad;
+  return x.step * weight_step;
+}
+
+/// Batch norm with running statistics as y = a x + b.
+struct Affine {
+  std::vector<double> a, b;
+};
+
+Affine affine(const BatchNorm2d& bn) {
+  const auto gamma = bn.parameter("weight").to_vector<double>();
+  const auto beta = bn.parameter("bias").to_vector<double>();
+  const auto mean = bn.buffer("running_mean").to_vector<double>();
+  const auto var = bn.buffer("running_var").to_vector<double>();
+  Affine result{gamma, beta};
+  for (size_t c = 0; c < gamma.size(); ++c) {
+    result.a[c] /= std::sqrt(var[c] + double(bn.options().eps));
+    result.b[c] -= mean[c] * result.a[c];
+  }
+  return result;
+}
+
+/// Row c of w times factor[c] * step[c].
+Tensor scale_rows(const Tensor& w, const std::vector<double>& factor, const Tensor& step) {
+  const auto steps = step.defined() ? step.to_vector<double>() : std::vector<double>{1};
+  Tensor y = Tensor::empty(w.shape(), w.dtype());
+  with_float(w.dtype(), "conv_bn2d", [&]<class T>() {
+    const T* from = w.data<T>();
+    T* to = y.data<T>();
+    const int64_t row = w.numel() / w.size(0);
+    for (int64_t c = 0; c < w.size(0); ++c) {
+      const T scale = T(factor[size_t(c)] * steps[steps.size() == 1 ? 0 : size_t(c)]);
+      for (int64_t i = c * row; i < (c + 1) * row; ++i) to[i] = scale * from[i];
+    }
+  });
+  return y;
+}
+
+/// One fmaf a tap, in order (kernels/ordered_conv2d.h).
+Tensor ordered_sums(const Tensor& x, const Tensor& w, const Conv2dOptions& options) {
+  const kernels::Conv2dGeometry geometry{options.stride, options.padding, options.dilation,
+                                         options.groups};
+  const int64_t height = geometry.out_size(0, x.size(1), w.size(1));
+  const int64_t width = geometry.out_size(1, x.size(2), w.size(2));
+  check<ShapeError>(x.size(3) == w.size(3) && height > 0 && width > 0,
+                    "conv2d: x {} does not fit weight {}", x.shape().str(), w.shape().str());
+  Tensor sums = Tensor::empty({x.size(0), height, width, w.size(0)});
+  kernels::OrderedConv2d::Args args{.x = x.view<float, 4>(),
+                                    .w = w.view<float, 4>(),
+                                    .geometry = geometry,
+                                    .sums = sums.view<float, 4>(),
+                                    .epilogue = {},
+                                    .y = {}};
+  kernels::launch<kernels::OrderedConv2d>(args);
+  return sums;
+}
+
+View2<const float> as_rows(const Tensor& map) {
+  if (!map.defined()) return {};
+  return {map.data<float>(), {map.numel() / map.size(-1), map.size(-1)}};
+}
+
+}  // namespace
+
+ConvBn2d::ConvBn2d(const Options& options, Rng& rng) : options_(options) {
+  options_.conv.bias = false;
+  conv_ = add_module(options_.conv_name, std::make_shared<Conv2d>(options_.conv, rng));
+  bn_ =
+      add_module(options_.bn_name,
+                 std::make_shared<BatchNorm2d>(BatchNorm2d::Options{.channels = options.conv.out}));
+}
+
+Scaled ConvBn2d::forward(const Scaled& x, const Scaled& residual) {
+  const EffectiveWeight weight = conv_->effective("weight");
+  const bool grads = needs_grad(
+      {x.data, weight.data, bn_->parameter("weight"), bn_->parameter("bias"), residual.data});
+  if (training() || grads) return forward_graph(x, weight, residual);
+  Observation seen = activation_ ? forward_codes(x, weight, residual)
+                                 : Observation{{}, {}, forward_folded(x, weight, residual)};
+  if (observer_) observer_(seen);
+  return seen.y;
+}
+
+Scaled ConvBn2d::forward_graph(const Scaled& x, const EffectiveWeight& weight,
+                               const Scaled& residual) {
+  const bool two_steps = weight.step_negative.defined();
+  const Tensor data = two_steps ? real(weight) : weight.data;
+  BatchNormOptions extra;
+  extra.x_scale = step_of_sums(x, two_steps ? Tensor() : weight.step);
+  extra.residual = residual.data;
+  extra.residual_scale = residual.step;
+  extra.relu = options_.relu;
+  const Tensor y = bn_->forward(conv2d(x.data, data, {}, conv_->geometry()), extra);
+  return activation_ ? activation_->apply(y) : Scaled{y, {}, 0};
+}
+
+Scaled ConvBn2d::forward_folded(const Scaled& x, const EffectiveWeight& weight,
+                                const Scaled& residual) {
+  const bool two_steps = weight.step_negative.defined();
+  const Tensor data = two_steps ? real(weight) : weight.data;
+  const Affine bn = affine(*bn_);
+  const Tensor folded = scale_rows(data, bn.a, step_of_sums(x, two_steps ? Tensor() : weight.step));
+  const Tensor bias = Tensor::from(bn.b, {int64_t(bn.b.size())}).to(data.dtype());
+  const Tensor added = residual.data.defined() ? real(residual) : Tensor();
+  return {conv2d_fused(x.data, folded, bias, conv_->geometry(), added, options_.relu), {}, 0};
+}
+
+Tensor ConvBn2d::sums(const Scaled& x, const Tensor& data, int64_t max_code) const {
+  const Conv2d::Options& o = options_.conv;
+  if (x.coded() && max_code > 0) {
+    const int64_t terms = o.kernel_size[0] * o.kernel_size[1] * o.in / o.groups;
+    check<ConfigError>(terms * x.max_code * max_code < kExactLimit,
+                       "{}: sums of {} products of codes up to {} and {} are not exact in f32",
+                       options_.conv_name, terms, x.max_code, max_code);
+    return conv2d(x.data, data, {}, conv_->geometry());
+  }
+  if (o.groups != 1) return conv2d(x.data, data, {}, conv_->geometry());
+  return ordered_sums(x.data, data, conv_->geometry());
+}
+
+ConvBn2d::Constants ConvBn2d::fold(const Scaled& x, const EffectiveWeight& weight,
+                                   float y_step) const {
+  const int64_t out = options_.conv.out;
+  const float one = 1;
+  Constants result{Tensor::empty({out}), {}, Tensor::empty({out})};
+  kernels::FoldArgs args;
+  args.weight_step = {&one, {1}};
+  if (weight.step.defined()) args.weight_step = weight.step.view<float, 1>();
+  if (x.coded()) args.x_step = float(x.step.item());
+  args.y_step = y_step;
+  const Tensor gamma = bn_->parameter("weight"), beta = bn_->parameter("bias");
+  const Tensor mean = bn_->buffer("running_mean"), var = bn_->buffer("running_var");
+  args.gamma = gamma.view<float, 1>();
+  args.beta = beta.view<float, 1>();
+  args.mean = mean.view<float, 1>();
+  args.var = var.view<float, 1>();
+  args.eps = bn_->options().eps;
+  kernels::fold_epilogue(args, result.a.view<float, 1>(), result.b.view<float, 1>());
+  if (!weight.step_negative.defined()) return result;
+  result.a_negative = Tensor::empty({out});
+  args.weight_step = weight.step_negative.view<float, 1>();
+  kernels::fold_epilogue(args, result.a_negative.view<float, 1>(), result.b.view<float, 1>());
+  return result;
+}
+
+Observation ConvBn2d::forward_codes(const Scaled& x, const EffectiveWeight& weight,
+                                    const Scaled& residual) {
+  NoGrad no_grad;
+  Observation seen;
+  const bool two_steps = weight.step_negative.defined();
+  seen.sums = sums(x, two_steps ? maximum(weight.data, 0) : weight.data, weight.max_code);
+  if (two_steps) seen.sums_negative = sums(x, maximum(-weight.data, 0), weight.max_code);
+  const Tensor step = activation_->step();
+  const float y_step = float(step.item());
+  const Constants constants = fold(x, weight, y_step);
+
+  kernels::Requantize<float>::Args args{.acc = as_rows(seen.sums),
+                                        .acc_negative = as_rows(seen.sums_negative),
+                                        .epilogue = {},
+                                        .residual = as_rows(residual.data),
+                                        .y = {}};
+  args.epilogue.a = constants.a.view<float, 1>();
+  args.epilogue.b = constants.b.view<float, 1>();
+  if (two_steps) args.epilogue.a_negative = constants.a_negative.view<float, 1>();
+  args.epilogue.r = (residual.coded() ? float(residual.step.item()) : 1.0f) / y_step;
+  args.epilogue.max_code = int32_t(activation_->max_code());
+  check<ShapeError>(!residual.data.defined() || residual.data.shape() == seen.sums.shape(),
+                    "{}: the shortcut is {}, the sums are {}", options_.conv_name,
+                    residual.data.defined() ? residual.data.shape().str() : "",
+                    seen.sums.shape().str());
+  Tensor codes = Tensor::empty(seen.sums.shape());
+  args.y = {codes.data<float>(), args.acc.sizes};
+  kernels::launch<kernels::Requantize<float>>(args);
+  seen.y = {codes, step, activation_->max_code()};
+  return seen;
+}
+
+}  // namespace apprentice::nn
