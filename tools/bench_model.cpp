@@ -1,0 +1,158 @@
+#include <apprentice/tools/bench_model.h>
+
+#include <cstdio>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <omp.h>
+
+#include <apprentice/core/autograd.h>
+#include <apprentice/core/ops/arithmetic.h>
+#include <apprentice/core/ops/loss.h>
+#include <apprentice/models/registry.h>
+#include <apprentice/nn/optimizer.h>
+#include <apprentice/packed/packed_network.h>
+#include <apprentice/tools/benchmark.h>
+#include <apprentice/tools/model_options.h>
+#include <apprentice/tools/verb.h>
+
+namespace apprentice::tools {
+namespace {
+
+constexpr int64_t kSide = 32, kChannels = 3, kClasses = 10;
+
+struct Options {
+  CommonOptions common;
+  ModelArgument model;
+  std::string teacher;
+  int64_t batch = 128;
+  int64_t repetitions = 5;
+  double seconds = 3;
+};
+
+void add_timing_options(CLI::App& app, Options& o) {
+  app.add_option("--batch", o.batch, "Images a step")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("-r,--repetitions", o.repetitions, "Least number of timed runs")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--seconds", o.seconds, "Least time spent timing")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  o.common.add_to(app);
+}
+
+Tensor random_images(int64_t n) {
+  Rng rng(0, RngPurpose::test);
+  return Tensor::normal({n, kSide, kSide, kChannels}, 0, 1, rng);
+}
+
+int report(const Options& o, const std::string& what, const Timing& t) {
+  const double rate = double(o.batch) / t.median;
+  if (o.common.json) {
+    const nlohmann::ordered_json out{{"what", what},
+                                     {"threads", omp_get_max_threads()},
+                                     {"batch", o.batch},
+                                     {"median_ms", t.median * 1e3},
+                                     {"min_ms", t.min * 1e3},
+                                     {"max_ms", t.max * 1e3},
+                                     {"runs", t.runs},
+                                     {"images_per_s", rate},
+                                     {"peak_rss_bytes", peak_rss_bytes()}};
+    std::printf("%s\n", out.dump().c_str());
+    return 0;
+  }
+  std::printf("%s  batch %lld  threads %d  median %.3f ms  min %.3f ms  %.0f images/s  n=%lld  "
+              "peak RSS %.0f MiB\n",
+              what.c_str(), (long long)o.batch, omp_get_max_threads(), t.median * 1e3, t.min * 1e3,
+              rate, (long long)t.runs, double(peak_rss_bytes()) / (1 << 20));
+  return 0;
+}
+
+/// Inference of a packed file, without a tensor in sight: what an embedding program does.
+Timing time_packed(const Options& o, const std::string& path) {
+  auto network = packed::PackedNetwork::load(path);
+  const Tensor x = random_images(o.batch);
+  std::vector<float> logits(size_t(o.batch * network.classes()));
+  const View2<float> y{logits.data(), {o.batch, network.classes()}};
+  return time_runs([&] { network.forward(x.view<float, 4>(), y); }, o.seconds, o.repetitions, false);
+}
+
+Timing time_inference(const Options& o, nn::TensorModule& model) {
+  model.eval();
+  const NoGrad no_grad;
+  const Tensor x = random_images(o.batch);
+  return time_runs([&] { model.forward(x); }, o.seconds, o.repetitions, false);
+}
+
+int run_model(const Options& o) {
+  o.common.apply();
+  if (models().has(o.model.model))
+    return report(o, o.model.model + " f32", time_inference(o, *make_model(o.model.model)));
+  const std::string path = o.model.path(o.common);
+  if (quant::file_kind(path) == quant::FileKind::packed)
+    return report(o, o.model.model + " packed", time_packed(o, path));
+  return report(o, o.model.model, time_inference(o, *o.model.load(o.common).model));
+}
+
+/// One SGD step: forward, loss, backward, update.
+Timing time_step(const Options& o, nn::TensorModule& student, nn::TensorModule* teacher) {
+  const Tensor x = random_images(o.batch);
+  std::vector<int64_t> labels(size_t(o.batch));
+  for (size_t i = 0; i < labels.size(); ++i) labels[i] = int64_t(i) % kClasses;
+  const Tensor y = Tensor::from(labels, {o.batch});
+  nn::Sgd sgd({{student.named_parameters(), 1, 1e-4}}, {.momentum = 0.9});
+  const auto step = [&] {
+    sgd.zero_grad();
+    const Tensor logits = student.forward(x);
+    Tensor loss = cross_entropy(logits, y);
+    if (teacher) {
+      Tensor target;
+      {
+        const NoGrad no_grad;
+        target = teacher->forward(x);
+      }
+      constexpr float kTemperature = 4;
+      loss = loss * 0.5 + kl_divergence(logits, target, kTemperature) *
+                              (0.5 * kTemperature * kTemperature);
+    }
+    loss.backward();
+    sgd.step(1e-3);
+  };
+  return time_runs(step, o.seconds, o.repetitions, false);
+}
+
+int run_step(const Options& o) {
+  o.common.apply();
+  const auto student = make_model(o.model.model);
+  student->train();
+  student->set_requires_grad(true);
+  std::shared_ptr<nn::TensorModule> teacher;
+  if (!o.teacher.empty()) {
+    teacher = make_model(o.teacher);
+    teacher->eval();
+  }
+  const std::string what = o.model.model + (teacher ? " under " + o.teacher : "") + " step";
+  return report(o, what, time_step(o, *student, teacher.get()));
+}
+
+}  // namespace
+
+std::function<int()> add_bench_model(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  o->model.add_to(app);
+  add_timing_options(app, *o);
+  return [o] { return run_model(*o); };
+}
+
+std::function<int()> add_bench_step(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  app.add_option("arch", o->model.model, "Architecture to train")->required();
+  app.add_option("--teacher", o->teacher, "Architecture of a frozen teacher");
+  add_timing_options(app, *o);
+  return [o] { return run_step(*o); };
+}
+
+}  // namespace apprentice::tools

@@ -1,0 +1,89 @@
+#include <apprentice/tools/benchmark.h>
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <sstream>
+
+namespace apprentice::tools {
+namespace {
+
+/// Larger than the last-level cache share of a core on current machines.
+constexpr size_t kFlushBytes = 64u << 20;
+
+void flush_caches() {
+  static std::vector<char> memory(kFlushBytes);
+  for (size_t i = 0; i < memory.size(); i += 64) ++memory[i];
+}
+
+BenchShape parse_line(const std::string& line, const std::string& where) {
+  std::istringstream words(line);
+  BenchShape shape;
+  words >> shape.op;
+  for (std::string word; words >> word;) {
+    const size_t equal = word.find('=');
+    int64_t value = 0;
+    const char *begin = word.data() + equal + 1, *end = word.data() + word.size();
+    const bool good = equal != std::string::npos && equal > 0 &&
+                      std::from_chars(begin, end, value) == std::from_chars_result{end, {}} &&
+                      value >= 0;
+    check<ConfigError>(good, "{}: '{}' is no NAME=NUMBER", where, word);
+    shape.sizes[word.substr(0, equal)] = value;
+    shape.text += (shape.text.empty() ? "" : " ") + word;
+  }
+  return shape;
+}
+
+}  // namespace
+
+int64_t BenchShape::at(const std::string& size) const {
+  const auto it = sizes.find(size);
+  check<ConfigError>(it != sizes.end(), "shape '{} {}': {}= is missing", op, text, size);
+  return it->second;
+}
+
+std::vector<BenchShape> parse_shapes(const std::string& text, const std::string& name) {
+  std::vector<BenchShape> shapes;
+  std::istringstream lines(text);
+  int number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    ++number;
+    line = line.substr(0, line.find('#'));
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    shapes.push_back(parse_line(line, fmt::format("{}:{}", name, number)));
+  }
+  return shapes;
+}
+
+Registry<Benchmark>& benchmarks() {
+  static Registry<Benchmark> all("benchmark");
+  return all;
+}
+
+Timing time_runs(const std::function<void()>& run, double seconds, int64_t least, bool flush) {
+  using Clock = std::chrono::steady_clock;
+  const auto since = [](Clock::time_point t) {
+    return std::chrono::duration<double>(Clock::now() - t).count();
+  };
+  run();
+  std::vector<double> times;
+  const auto begin = Clock::now();
+  while (int64_t(times.size()) < least || since(begin) < seconds) {
+    if (flush) flush_caches();
+    const auto start = Clock::now();
+    run();
+    times.push_back(since(start));
+  }
+  std::sort(times.begin(), times.end());
+  return {times[times.size() / 2], times.front(), times.back(), int64_t(times.size())};
+}
+
+int64_t peak_rss_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t(usage.ru_maxrss) * 1024;
+}
+
+}  // namespace apprentice::tools
