@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -16,6 +17,7 @@ constexpr size_t kAlignment = 64;
 
 /// Size classes: eight a power of two, so at most an eighth is wasted.
 size_t class_of(size_t bytes) {
+  check(bytes <= SIZE_MAX / 2, "out of memory: asked for {} bytes", bytes);
   const size_t wanted = std::max<size_t>(bytes, kAlignment);
   const size_t step = std::max(kAlignment, std::bit_floor(wanted) / 8);
   return (wanted + step - 1) / step * step;

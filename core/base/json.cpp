@@ -56,6 +56,8 @@ class Guard final : public nlohmann::json_sax<nlohmann::json> {
 }  // namespace
 
 nlohmann::json parse_json(std::string_view text, const std::string& what, int max_depth) {
+  // The parser takes a zero byte for the end of its input.
+  check<DamagedFile>(text.find('\0') == text.npos, "{}: no valid JSON: a zero byte", what);
   Guard guard(what, max_depth);
   nlohmann::json::sax_parse(text.begin(), text.end(), &guard);
   return nlohmann::json::parse(text.begin(), text.end());

@@ -245,6 +245,8 @@ size_t safetensors_header_length(const unsigned char* first8, size_t file_bytes,
 SafetensorsHeader parse_safetensors_header(std::string_view json, uint64_t data_bytes,
                                            const std::string& file) {
   if (!json.starts_with('{')) damaged(file, "header does not begin with '{{'");
+  // The parser takes a zero byte for the end of its input.
+  if (json.find('\0') != json.npos) damaged(file, "header is no valid JSON: a zero byte");
   HeaderReader reader(file, json.size());
   nlohmann::json::sax_parse(json.begin(), json.end(), &reader);
   SafetensorsHeader header = reader.take();
