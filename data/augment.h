@@ -16,8 +16,8 @@ struct Augmentation {
 /// "none", or "shift_mirror" (max_shift 4 and mirror); ConfigError otherwise.
 Augmentation augmentation(const std::string& name);
 
-/// What is done to one picture: y[r][c] = x[r + dy][mirror ? width - 1 - (c + dx) : c + dx], and 0
-/// where that lies outside.
+/// What is done to one picture: y[r][c] = x[r + dy][(mirror ? width - 1 - c : c) + dx], and 0 where
+/// that lies outside.
 struct Transform {
   int dy = 0, dx = 0;
   bool mirror = false;

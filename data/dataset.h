@@ -61,6 +61,10 @@ struct ReadOptions {
   int64_t limit = 0;
 };
 
+/// Under which names files and folders hold `split`: "test" is also called val, valid or
+/// validation. ConfigError unless it is "train" or "test".
+std::vector<std::string> names_of_split(const std::string& split);
+
 /// A way to keep a data set in files. `sets/` holds one file a format, each with its
 /// APPRENTICE_UNIT.
 struct Format {
