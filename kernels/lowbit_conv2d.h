@@ -48,9 +48,4 @@ struct LowbitConv2d {
 using TernaryConv2d = LowbitConv2d<2>;
 using Int4Conv2d = LowbitConv2d<4>;
 
-/// ShapeError naming what does not fit in `args`: sizes, epilogue constants, residual, aliasing of
-/// nothing. Kernels do not check.
-template <int Bits>
-void check_args(const typename LowbitConv2d<Bits>::Args& args);
-
 }  // namespace apprentice::kernels
