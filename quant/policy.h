@@ -44,7 +44,7 @@ void validate(const Policy& policy);
 ///   {"weights":"twn","w_bits":2,"granularity":"layer","activations":"wrpn","a_bits":8,
 ///    "keep":["conv1","linear"],"overrides":[{"layers":"layer3.*","weights":"wrpn","w_bits":4}]}
 std::string to_json(const Policy& policy);
-/// The inverse; keys left out have their default. ConfigError naming an unknown key (and the
+/// The inverse; keys left out have their default. DamagedFile if it is no JSON object, ConfigError naming an unknown key (and the
 /// nearest), a value of the wrong kind, or what validate() finds.
 Policy policy_from_json(const std::string& text);
 

@@ -14,7 +14,7 @@ namespace apprentice::quant {
 /// A weight in its packed form: w ~ scale * code, with scale_negative in place of scale for codes
 /// below zero where it is defined.
 struct QuantizedWeight {
-  Tensor codes;           ///< i8, the shape of the weight, |code| <= max_code
+  Tensor codes;           ///< integers held in f32, the shape of the weight, |code| <= max_code
   Tensor scale;           ///< f32 [1], or [out] along the first axis; > 0 unless learned
   Tensor scale_negative;  ///< f32 [1], two-step grids (TTQ) only
   int64_t max_code = 1;   ///< 1: stored in 2 bits; at most 7: stored in 4
@@ -25,7 +25,8 @@ Tensor dequantize(const QuantizedWeight& weight);
 
 /// A weight quantizer of one layer: grid, bound, surrogate gradient and packed form. Masters are
 /// f32.
-class WeightQuantizer : public nn::Parametrization {
+class WeightQuantizer : public nn::Parametrization,
+                        public std::enable_shared_from_this<WeightQuantizer> {
  public:
   /// The name in quantizers().
   virtual std::string_view name() const = 0;

@@ -1,0 +1,117 @@
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include <apprentice/base/error.h>
+#include <apprentice/base/unit.h>
+#include <apprentice/core/autograd.h>
+#include <apprentice/kernels/kernel_table.h>
+#include <apprentice/kernels/quantize.h>
+#include <apprentice/quant/quantizer.h>
+#include <apprentice/quant/weight_rows_internal.h>
+
+namespace apprentice::quant {
+namespace {
+
+/// Part of max |w| that a weight must exceed not to become 0 (Zhu et al. 2017, eq. 9).
+constexpr double kThreshold = 0.05;
+
+/// w+ where the code is +1, -w- where it is -1.
+Tensor scaled(const Tensor& codes, float positive, float negative) {
+  Tensor wq = Tensor::empty(codes.shape());
+  const float* code = codes.data<float>();
+  float* y = wq.data<float>();
+  for (int64_t i = 0, n = codes.numel(); i < n; ++i)
+    y[i] = code[i] > 0 ? positive : code[i] < 0 ? -negative : 0.0f;
+  return wq;
+}
+
+/// Gradients of wq to w, w+ and w-.
+std::vector<Tensor> gradients(const Tensor& codes, const Tensor& positive, const Tensor& negative,
+                              const Tensor& grad_wq) {
+  Tensor grad_w = Tensor::empty(codes.shape());
+  Tensor grad_positive = Tensor::empty({1}), grad_negative = Tensor::empty({1});
+  const std::array<int64_t, 2> row{1, codes.numel()};
+  kernels::launch<kernels::TrainedTernaryBackward<float>>({{codes.data<float>(), row},
+                                                           {grad_wq.data<float>(), row},
+                                                           positive.view<float, 1>(),
+                                                           negative.view<float, 1>(),
+                                                           {grad_w.data<float>(), row},
+                                                           grad_positive.view<float, 1>(),
+                                                           grad_negative.view<float, 1>()});
+  return {grad_w, grad_positive, grad_negative};
+}
+
+/// Trained ternary quantization, one pair of learned steps a layer: t = 0.05 max|w|;
+///   wq = w+ where w > t, -w- where w < -t, else 0.
+/// w+ and w- are the layer's parameters `weight_scale` and `weight_scale_neg` [1], at first the
+/// mean |w| of their side (1 if it is empty), unconstrained after.
+///
+/// Error: at most t where |w| <= t, else max(|w' - t|, ||w| - w'|) with w' the learned step.
+/// Surrogate gradient, eq. 7 and 8 (with the minus that eq. 7 leaves out, as in the authors' code):
+///   dL/dw+ = sum of dL/dwq over code +1,  dL/dw- = -(sum over code -1)
+///   dL/dw  = dL/dwq times w+, 1 or w- where the code is +1, 0 or -1; nothing flows through t
+/// Train mode gives wq itself (two convolutions would double its cost), eval mode codes and two
+/// steps. Packed: 2 bits a code, w+ and w- f32. Source: Zhu, Han, Mao, Dally 2017,
+/// arXiv:1612.01064, eq. 6-9.
+class Ttq final : public WeightQuantizer {
+ public:
+  std::string_view name() const override { return "ttq"; }
+  int bits() const override { return 2; }
+  std::string grid() const override {
+    return "{-w-, 0, +w+}, learned, zero where |w| <= 0.05 max|w|";
+  }
+
+  QuantizedWeight quantize(const Tensor& w) const override {
+    return {ternarize(w, false, threshold(w)).codes, positive_.detach(), negative_.detach(), 1};
+  }
+
+  Tensor error_bound(const Tensor& w) const override {
+    const float t = threshold(w)[0];
+    const auto positive = float(positive_.item()), negative = float(negative_.item());
+    return map_rows(w, false, [=](int64_t, float value) {
+      const float size = std::abs(value), scale = value > 0 ? positive : negative;
+      return size <= t ? t : std::max(std::abs(scale - t), std::abs(size - scale));
+    });
+  }
+
+  void attach(nn::Module& layer) override {
+    positive_ = layer.add_parameter("weight_scale", positive_);
+    negative_ = layer.add_parameter("weight_scale_neg", negative_);
+  }
+  void initialise(const Tensor& w) override {
+    const TernaryRows rows = ternarize(w, false, threshold(w));
+    positive_.fill(rows.positive_mean[0] > 0 ? rows.positive_mean[0] : 1);
+    negative_.fill(rows.negative_mean[0] > 0 ? rows.negative_mean[0] : 1);
+  }
+  std::vector<std::string> learned() const override { return {"weight_scale", "weight_scale_neg"}; }
+
+  nn::EffectiveWeight apply(const Tensor& parameter, bool training) const override {
+    const QuantizedWeight q = quantize(parameter.detach());
+    if (!training) return {q.codes, q.scale, q.scale_negative, q.max_code};
+    const Tensor wq = scaled(q.codes, float(q.scale.item()), float(q.scale_negative.item()));
+    return {record("trained_ternary", wq, {parameter, positive_, negative_},
+                   [q](const Tensor& grad_wq) {
+                     return gradients(q.codes, q.scale, q.scale_negative, grad_wq);
+                   }),
+            {},
+            {},
+            0};
+  }
+
+ private:
+  static std::vector<float> threshold(const Tensor& w) {
+    return {float(kThreshold * double(abs_max(w, false)[0]))};
+  }
+
+  Tensor positive_ = Tensor::full({1}, 1), negative_ = Tensor::full({1}, 1);
+};
+
+}  // namespace
+}  // namespace apprentice::quant
+
+APPRENTICE_UNIT(ttq) {
+  using namespace apprentice::quant;
+  quantizers().add(
+      "ttq", {.bits = {2}, .make = [](const WeightOptions&) { return std::make_shared<Ttq>(); }});
+}

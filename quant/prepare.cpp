@@ -1,0 +1,226 @@
+#include <apprentice/quant/prepare.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include <apprentice/base/error.h>
+#include <apprentice/base/text.h>
+#include <apprentice/core/autograd.h>
+#include <apprentice/core/ops/arithmetic.h>
+#include <apprentice/core/ops/reduce.h>
+#include <apprentice/nn/linear.h>
+
+namespace apprentice::quant {
+namespace {
+
+constexpr const char* kNone = "none";
+/// Buffer of a rescaled weight: its factor c.
+constexpr const char* kGain = "weight_gain";
+
+struct Attached {
+  Layer layer;
+  std::shared_ptr<WeightQuantizer> weights;
+};
+
+void check_pattern(const std::string& key, const std::string& pattern,
+                   const std::vector<Layer>& all) {
+  std::vector<std::string> names;
+  for (const Layer& layer : all) names.push_back(layer.name);
+  const bool found = std::any_of(names.begin(), names.end(),
+                                 [&](const std::string& name) { return matches(pattern, name); });
+  check<ConfigError>(found, "quant.{} is '{}', which matches no layer{}; layers: {}", key, pattern,
+                     did_you_mean(pattern, names), join(names, ", "));
+}
+
+void check_fits(const Policy& policy, const std::vector<Layer>& all) {
+  validate(policy);
+  for (const std::string& pattern : policy.keep) check_pattern("keep", pattern, all);
+  for (size_t i = 0; i < policy.overrides.size(); ++i)
+    check_pattern(fmt::format("overrides[{}].layers", i), policy.overrides[i].layers, all);
+  for (const Layer& layer : all)
+    check<ConfigError>(!layer.weights() && !layer.activations(),
+                       "quant: {} is quantized already, expected an unquantized model", layer.name);
+}
+
+std::shared_ptr<WeightQuantizer> attach_weights(const Layer& layer, const LayerPolicy& policy) {
+  if (policy.weights == kNone) return nullptr;
+  auto quantizer = quantizers()
+                       .get(policy.weights)
+                       .make({.bits = policy.w_bits, .per_channel = policy.per_channel});
+  quantizer->attach(*layer.module);
+  if (quantizer->wants_unit_range() && layer.fused)
+    layer.module->add_buffer(kGain, Tensor::full({1}, 1));
+  layer.module->parametrize("weight", quantizer);
+  return quantizer;
+}
+
+void attach_activations(const Layer& layer, const LayerPolicy& policy) {
+  if (policy.activations == kNone || !layer.fused) return;
+  auto quantizer = activation_quantizers().get(policy.activations).make(policy.a_bits);
+  quantizer->attach(layer.module->add_buffer("act_scale", quantizer->step().clone()));
+  layer.fused->set_activation(std::move(quantizer));
+}
+
+std::vector<Attached> attach_all(nn::Module& model, const Policy& policy) {
+  const std::vector<Layer> all = layers(model);
+  check_fits(policy, all);
+  std::vector<Attached> attached;
+  for (const Layer& layer : all) {
+    const LayerPolicy choice = policy_for(policy, layer.name);
+    attached.push_back({layer, attach_weights(layer, choice)});
+    attach_activations(layer, choice);
+  }
+  return attached;
+}
+
+void scale_in_place(Tensor x, float factor) {
+  float* value = x.data<float>();
+  for (int64_t i = 0, n = x.numel(); i < n; ++i) value[i] *= factor;
+}
+
+/// w *= c with c = 1 / max|w|, absorbed by the batch norm that follows.
+void rescale(const Layer& layer) {
+  const Tensor w = layer.module->parameter("weight");
+  const auto largest = float(max(abs(w.detach())).item());
+  if (!(largest > 0)) return;
+  const float c = 1 / largest;
+  scale_in_place(w, c);
+  if (layer.fused->options().conv.bias) scale_in_place(layer.module->parameter("bias"), c);
+  scale_in_place(layer.fused->bn().buffer("running_mean"), c);
+  scale_in_place(layer.fused->bn().buffer("running_var"), c * c);
+  layer.module->buffer(kGain).fill(c);
+}
+
+/// Takes the quantizers off a model and puts them on again when it goes; restores train mode, too.
+class FullPrecision {
+ public:
+  explicit FullPrecision(nn::Module& model) : model_(model), training_(model.training()) {
+    for (const Layer& layer : layers(model)) {
+      weights_.emplace_back(layer.module, layer.module->parametrization("weight"));
+      layer.module->parametrize("weight", nullptr);
+      if (!layer.fused) continue;
+      activations_.emplace_back(layer.fused, layer.fused->activation());
+      layer.fused->set_activation(nullptr);
+    }
+    model.eval();
+  }
+  ~FullPrecision() {
+    for (auto& [module, parametrization] : weights_) module->parametrize("weight", parametrization);
+    for (auto& [fused, activation] : activations_) {
+      fused->set_observer({});
+      fused->set_activation(activation);
+    }
+    model_.train(training_);
+  }
+  FullPrecision(const FullPrecision&) = delete;
+  FullPrecision& operator=(const FullPrecision&) = delete;
+
+ private:
+  nn::Module& model_;
+  bool training_;
+  std::vector<std::pair<nn::Module*, std::shared_ptr<const nn::Parametrization>>> weights_;
+  std::vector<std::pair<nn::ConvBn2d*, std::shared_ptr<nn::ActivationTransform>>> activations_;
+};
+
+/// Hands the outputs of a layer to its quantizer; the first tells how many values an image gives.
+void watch(nn::ConvBn2d& layer, const std::shared_ptr<ActivationQuantizer>& quantizer,
+           int64_t images) {
+  layer.set_observer([quantizer, images, begun = false](const nn::Observation& seen) mutable {
+    const Tensor& y = seen.y.data;
+    if (!std::exchange(begun, true)) quantizer->begin_calibration(images * (y.numel() / y.size(0)));
+    quantizer->observe(y);
+  });
+}
+
+}  // namespace
+
+std::shared_ptr<const WeightQuantizer> Layer::weights() const {
+  return std::dynamic_pointer_cast<const WeightQuantizer>(module->parametrization("weight"));
+}
+
+std::shared_ptr<ActivationQuantizer> Layer::activations() const {
+  return fused ? std::dynamic_pointer_cast<ActivationQuantizer>(fused->activation()) : nullptr;
+}
+
+std::vector<Layer> layers(nn::Module& model) {
+  const auto modules = model.named_modules();
+  std::map<const nn::Module*, nn::ConvBn2d*> fused;
+  for (const auto& [name, module] : modules)
+    if (auto* layer = dynamic_cast<nn::ConvBn2d*>(module)) fused[&layer->conv()] = layer;
+  std::vector<Layer> all;
+  for (const auto& [name, module] : modules) {
+    if (!dynamic_cast<nn::Conv2d*>(module) && !dynamic_cast<nn::Linear*>(module)) continue;
+    const auto it = fused.find(module);
+    all.push_back({name, module, it == fused.end() ? nullptr : it->second});
+  }
+  return all;
+}
+
+void attach(nn::Module& model, const Policy& policy) { attach_all(model, policy); }
+
+void prepare(nn::Module& model, const Policy& policy) {
+  NoGrad no_grad;
+  for (const auto& [layer, quantizer] : attach_all(model, policy)) {
+    if (!quantizer) continue;
+    if (quantizer->wants_unit_range() && layer.fused) rescale(layer);
+    quantizer->initialise(layer.module->parameter("weight").detach());
+  }
+}
+
+void calibrate(nn::TensorModule& model, const std::vector<Tensor>& batches) {
+  std::vector<std::pair<nn::ConvBn2d*, std::shared_ptr<ActivationQuantizer>>> quantizers;
+  for (const Layer& layer : layers(model))
+    if (const auto quantizer = layer.activations()) quantizers.emplace_back(layer.fused, quantizer);
+  if (quantizers.empty()) return;
+  int64_t images = 0;
+  for (const Tensor& batch : batches) images += batch.size(0);
+  check(images > 0, "calibrate: no images");
+  NoGrad no_grad;
+  {
+    FullPrecision full_precision(model);
+    for (auto& [layer, quantizer] : quantizers) watch(*layer, quantizer, images);
+    for (const Tensor& batch : batches) model.forward(batch);
+  }
+  for (auto& [layer, quantizer] : quantizers) quantizer->finish_calibration();
+}
+
+std::map<std::string, ParameterRule> parameter_rules(nn::Module& model) {
+  std::map<std::string, ParameterRule> rules;
+  for (const Layer& layer : layers(model)) {
+    const auto quantizer = layer.weights();
+    if (!quantizer) continue;
+    const std::string prefix = layer.name + ".";
+    for (const std::string& name : quantizer->learned())
+      rules[prefix + name].weight_decay_scale = 0;
+    if (!quantizer->wants_unit_range() || !layer.fused) continue;
+    const double c = layer.module->buffer(kGain).item();
+    rules[prefix + "weight"] = {c * c, 1 / (c * c)};
+  }
+  return rules;
+}
+
+void after_step(nn::Module& model) {
+  for (const Layer& layer : layers(model))
+    if (const auto quantizer = layer.weights())
+      quantizer->after_step(layer.module->parameter("weight"));
+}
+
+std::vector<LayerHealth> health(nn::Module& model) {
+  std::vector<LayerHealth> all;
+  for (const Layer& layer : layers(model)) {
+    LayerHealth entry{layer.name, -1, -1, 0, 0};
+    if (const auto quantizer = layer.weights()) {
+      const QuantizedWeight q = quantizer->quantize(layer.module->parameter("weight").detach());
+      const std::vector<float> codes = q.codes.to_vector<float>(), s = q.scale.to_vector<float>();
+      entry.zeros = double(std::count(codes.begin(), codes.end(), 0.0f)) / double(codes.size());
+      entry.scale = *std::min_element(s.begin(), s.end());
+      if (q.scale_negative) entry.scale_negative = float(q.scale_negative.item());
+    }
+    if (const auto quantizer = layer.activations()) entry.saturated = quantizer->saturated();
+    if (entry.zeros >= 0 || entry.saturated >= 0) all.push_back(entry);
+  }
+  return all;
+}
+
+}  // namespace apprentice::quant
