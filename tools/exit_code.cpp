@@ -12,7 +12,8 @@ ExitCode exit_code_of(const std::exception& error) {
   if (is((UsageError*)nullptr)) return kUsage;
   if (is((ConfigError*)nullptr)) return kBadConfig;
   if (is((MissingInput*)nullptr)) return kMissing;
-  if (is((DamagedFile*)nullptr)) return kDamaged;
+  if (is((DamagedFile*)nullptr) || is((ShapeError*)nullptr) || is((DtypeError*)nullptr))
+    return kDamaged;
   if (is((CannotCreate*)nullptr)) return kCannotCreate;
   if (is((IoError*)nullptr)) return kIo;
   return kCheckFailed;

@@ -1,5 +1,6 @@
 #include <apprentice/tools/run_program.h>
 
+#include <csignal>
 #include <cstdio>
 #include <map>
 
@@ -23,6 +24,9 @@ int finish_parsing(const CLI::App& app, const CLI::ParseError& error) {
 }  // namespace
 
 int run_program(int argc, char** argv) {
+  // Writing beyond a file size limit or into a closed pipe is an error to report, not a death.
+  std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
   load_tools_units();
   CLI::App app("Distil networks into ternary and 4-bit apprentices, pack them, run them.",
                "apprentice");
