@@ -25,6 +25,13 @@ struct OpSample {
 
 /// Makes the samples of one operation, sizes 0, 1 and odd ones among them.
 using OpSampler = std::function<std::vector<OpSample>(Rng& rng)>;
+/// Samples of y = op(x), elementwise, x uniform in [low, high).
+std::vector<OpSample> unary_samples(std::function<Tensor(const Tensor&)> op, float low, float high,
+                                    Rng& rng);
+/// Samples of y = op(a, b) under broadcasting, a and b uniform in [low, high).
+std::vector<OpSample> binary_samples(std::function<Tensor(const Tensor&, const Tensor&)> op,
+                                     float low, float high, Rng& rng);
+
 /// Every operation with its samples; the file of an operation adds to it.
 Registry<OpSampler>& op_samples();
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <functional>
 #include <initializer_list>
 #include <memory>
@@ -58,9 +59,13 @@ class Tensor {
   const void* raw() const;
   /// Same elements as a kernel takes them; ShapeError unless the rank is R.
   template <class T, int R>
-  View<T, R> view();
+  View<T, R> view() {
+    return {data<T>(), sizes_of_rank<R>()};
+  }
   template <class T, int R>
-  View<const T, R> view() const;
+  View<const T, R> view() const {
+    return {data<T>(), sizes_of_rank<R>()};
+  }
   /// The only element, converted; ShapeError unless numel() is 1.
   double item() const;
   /// A copy of the elements, converted to T.
@@ -105,6 +110,15 @@ class Tensor {
   Tensor alias(const Shape& shape, int64_t offset = 0) const;
 
  private:
+  template <int R>
+  std::array<int64_t, R> sizes_of_rank() const {
+    check<ShapeError>(rank() == R, "view: shape {} has {} axes, expected {}", shape().str(), rank(),
+                      R);
+    std::array<int64_t, R> sizes{};
+    for (int i = 0; i < R; ++i) sizes[size_t(i)] = shape()[i];
+    return sizes;
+  }
+
   std::shared_ptr<TensorImpl> impl_;
 };
 

@@ -1,0 +1,199 @@
+#include <apprentice/core/tensor.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include <apprentice/core/autograd.h>
+#include <apprentice/core/tensor_internal.h>
+
+namespace apprentice {
+
+void load_dense_units();
+
+namespace {
+
+const TensorImpl& require(const std::shared_ptr<TensorImpl>& impl) {
+  check(impl != nullptr, "tensor: undefined tensor used");
+  return *impl;
+}
+
+void check_dtype(const Tensor& tensor, Dtype wanted) {
+  check<DtypeError>(tensor.dtype() == wanted, "tensor: dtype is {}, asked for {}",
+                    name_of(tensor.dtype()), name_of(wanted));
+}
+
+template <class From, class To>
+void convert(const void* from, void* to, int64_t count) {
+  const From* source = static_cast<const From*>(from);
+  To* target = static_cast<To*>(to);
+  for (int64_t i = 0; i < count; ++i) target[i] = To(source[i]);
+}
+
+void copy_elements(const TensorImpl& from, void* to, Dtype to_dtype) {
+  const int64_t count = from.shape.numel();
+  if (from.dtype == to_dtype) {
+    if (count > 0) std::memmove(to, from.bytes(), size_t(count) * size_of(to_dtype));
+    return;
+  }
+  with_dtype(from.dtype, "copy", [&]<class From>() {
+    with_dtype(to_dtype, "copy", [&]<class To>() { convert<From, To>(from.bytes(), to, count); });
+  });
+}
+
+}  // namespace
+
+Tensor Tensor::empty(const Shape& shape, Dtype dtype) {
+  // Every road to an operation passes here, so the dense kernels are in their tables before the first.
+  load_dense_units();
+  auto impl = std::make_shared<TensorImpl>();
+  impl->storage = std::make_shared<Storage>(size_t(shape.numel()) * size_of(dtype));
+  impl->shape = shape;
+  impl->dtype = dtype;
+  return Tensor(std::move(impl));
+}
+
+Tensor Tensor::zeros(const Shape& shape, Dtype dtype) {
+  Tensor t = empty(shape, dtype);
+  std::memset(t.raw(), 0, size_t(t.numel()) * size_of(dtype));
+  return t;
+}
+
+Tensor Tensor::full(const Shape& shape, double value, Dtype dtype) {
+  Tensor t = empty(shape, dtype);
+  t.fill(value);
+  return t;
+}
+
+template <class T>
+Tensor Tensor::from(const std::vector<T>& values, const Shape& shape) {
+  check<ShapeError>(int64_t(values.size()) == shape.numel(), "tensor: {} values for shape {}",
+                    values.size(), shape.str());
+  Tensor t = empty(shape, dtype_of<T>);
+  std::copy(values.begin(), values.end(), t.data<T>());
+  return t;
+}
+
+Tensor Tensor::scalar(double value, Dtype dtype) { return full({}, value, dtype); }
+
+Tensor Tensor::uniform(const Shape& shape, float low, float high, Rng& rng) {
+  Tensor t = empty(shape);
+  float* data = t.data<float>();
+  for (int64_t i = 0; i < t.numel(); ++i) data[i] = low + (high - low) * rng.uniform();
+  return t;
+}
+
+Tensor Tensor::normal(const Shape& shape, float mean, float deviation, Rng& rng) {
+  Tensor t = empty(shape);
+  float* data = t.data<float>();
+  for (int64_t i = 0; i < t.numel(); ++i) data[i] = mean + deviation * rng.normal();
+  return t;
+}
+
+const Shape& Tensor::shape() const { return require(impl_).shape; }
+Dtype Tensor::dtype() const { return require(impl_).dtype; }
+
+void* Tensor::raw() {
+  require(impl_).storage->version.fetch_add(1, std::memory_order_relaxed);
+  return impl_->bytes();
+}
+const void* Tensor::raw() const { return require(impl_).bytes(); }
+
+template <class T>
+T* Tensor::data() {
+  check_dtype(*this, dtype_of<T>);
+  return static_cast<T*>(raw());
+}
+template <class T>
+const T* Tensor::data() const {
+  check_dtype(*this, dtype_of<T>);
+  return static_cast<const T*>(raw());
+}
+
+double Tensor::item() const {
+  check<ShapeError>(numel() == 1, "item: shape {} has {} elements, expected 1", shape().str(),
+                    numel());
+  return to_vector<double>()[0];
+}
+
+template <class T>
+std::vector<T> Tensor::to_vector() const {
+  std::vector<T> values;
+  values.resize(size_t(numel()));
+  copy_elements(*impl_, values.data(), dtype_of<T>);
+  return values;
+}
+
+void Tensor::copy_from(const Tensor& other) {
+  check<ShapeError>(shape() == other.shape(), "copy_from: got {}, expected {}", other.shape().str(),
+                    shape().str());
+  copy_elements(*other.impl_, raw(), dtype());
+}
+
+void Tensor::fill(double value) {
+  with_dtype(dtype(), "fill", [&]<class T>() { std::fill_n(data<T>(), numel(), T(value)); });
+}
+
+Tensor Tensor::clone() const {
+  Tensor t = empty(shape(), dtype());
+  copy_elements(*impl_, t.raw(), dtype());
+  return t;
+}
+
+Tensor Tensor::detach() const { return alias(shape()); }
+
+Tensor Tensor::alias(const Shape& shape, int64_t offset) const {
+  check<ShapeError>(offset >= 0 && offset + shape.numel() <= numel(),
+                    "alias: {} at element {} lies outside {}", shape.str(), offset,
+                    this->shape().str());
+  auto impl = std::make_shared<TensorImpl>();
+  impl->storage = impl_->storage;
+  impl->offset = impl_->offset + offset * int64_t(size_of(dtype()));
+  impl->shape = shape;
+  impl->dtype = impl_->dtype;
+  return Tensor(std::move(impl));
+}
+
+bool Tensor::requires_grad() const { return require(impl_).requires_grad; }
+
+Tensor& Tensor::set_requires_grad(bool on) {
+  check(!require(impl_).node, "set_requires_grad: this is the result of {}, not a leaf; detach it",
+        impl_->node ? impl_->node->op() : "");
+  check<DtypeError>(!on || dtype() == Dtype::f32 || dtype() == Dtype::f64,
+                    "set_requires_grad: got {}, expected f32 or f64", name_of(dtype()));
+  impl_->requires_grad = on;
+  return *this;
+}
+
+Tensor Tensor::grad() const { return require(impl_).grad; }
+
+void Tensor::set_grad(Tensor grad) {
+  check<ShapeError>(!grad || grad.shape() == shape(), "set_grad: got {}, expected {}",
+                    grad ? grad.shape().str() : "", shape().str());
+  impl_->grad = std::move(grad);
+}
+
+void Tensor::on_grad_ready(std::function<void(Tensor&)> hook) {
+  require(impl_);
+  impl_->grad_ready = std::move(hook);
+}
+
+const std::shared_ptr<Node>& Tensor::node() const { return require(impl_).node; }
+
+bool sole_owner(const Tensor& tensor) {
+  return tensor.impl().use_count() == 1 && tensor.impl()->storage.use_count() == 1;
+}
+
+#define APPRENTICE_TENSOR_OF(T)                                      \
+  template Tensor Tensor::from(const std::vector<T>&, const Shape&); \
+  template T* Tensor::data<T>();                                     \
+  template const T* Tensor::data<T>() const;                         \
+  template std::vector<T> Tensor::to_vector<T>() const;
+APPRENTICE_TENSOR_OF(float)
+APPRENTICE_TENSOR_OF(double)
+APPRENTICE_TENSOR_OF(int64_t)
+APPRENTICE_TENSOR_OF(int32_t)
+APPRENTICE_TENSOR_OF(int8_t)
+APPRENTICE_TENSOR_OF(uint8_t)
+#undef APPRENTICE_TENSOR_OF
+
+}  // namespace apprentice
