@@ -97,8 +97,13 @@ Scaled ConvBn2d::forward(const Scaled& x, const Scaled& residual) {
   const bool grads = needs_grad(
       {x.data, weight.data, bn_->parameter("weight"), bn_->parameter("bias"), residual.data});
   if (training() || grads) return forward_graph(x, weight, residual);
-  Observation seen = activation_ ? forward_codes(x, weight, residual)
-                                 : Observation{{}, {}, forward_folded(x, weight, residual)};
+  Observation seen;
+  if (activation_)
+    seen = forward_codes(x, weight, residual);
+  else
+    seen.y = forward_folded(x, weight, residual);
+  seen.x = x;
+  seen.residual = residual;
   if (observer_) observer_(seen);
   return seen.y;
 }
@@ -175,6 +180,9 @@ Observation ConvBn2d::forward_codes(const Scaled& x, const EffectiveWeight& weig
   const Tensor step = activation_->step();
   const float y_step = float(step.item());
   const Constants constants = fold(x, weight, y_step);
+  seen.a = constants.a;
+  seen.a_negative = constants.a_negative;
+  seen.b = constants.b;
 
   kernels::Requantize<float>::Args args{.acc = as_rows(seen.sums),
                                         .acc_negative = as_rows(seen.sums_negative),
@@ -184,7 +192,9 @@ Observation ConvBn2d::forward_codes(const Scaled& x, const EffectiveWeight& weig
   args.epilogue.a = constants.a.view<float, 1>();
   args.epilogue.b = constants.b.view<float, 1>();
   if (two_steps) args.epilogue.a_negative = constants.a_negative.view<float, 1>();
-  args.epilogue.r = (residual.coded() ? float(residual.step.item()) : 1.0f) / y_step;
+  if (residual.data.defined())
+    seen.r = (residual.coded() ? float(residual.step.item()) : 1.0f) / y_step;
+  args.epilogue.r = seen.r;
   args.epilogue.max_code = int32_t(activation_->max_code());
   check<ShapeError>(!residual.data.defined() || residual.data.shape() == seen.sums.shape(),
                     "{}: the shortcut is {}, the sums are {}", options_.conv_name,
