@@ -2,7 +2,8 @@
 #                   [INTERNAL])
 #
 # The library apprentice_<name> (alias apprentice::<name>) of all sources in the current folder and
-# in its sub-folders FOLDERS and UNITS; INTERNAL: not installed, not in the umbrella. Nothing is listed by hand: CMake collects the files.
+# in its sub-folders FOLDERS and UNITS; INTERNAL: static, not installed, not in the umbrella. Nothing
+# is listed by hand: CMake collects the files.
 #
 # UNITS are folders where one file is one thing to register. A file there that is not written for one
 # instruction set must hold APPRENTICE_UNIT(<stem>); the generated load_<name>_units() calls each by
@@ -78,6 +79,16 @@ function(apprentice_isa_objects target isa sources)
   target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)
 endfunction()
 
+# Is the imported target nothing but headers, so that who links ours privately needs nothing of it?
+function(apprentice_is_header_only target result)
+  get_target_property(type ${target} TYPE)
+  get_target_property(links ${target} INTERFACE_LINK_LIBRARIES)
+  set(${result} OFF PARENT_SCOPE)
+  if(type STREQUAL "INTERFACE_LIBRARY" AND NOT links)
+    set(${result} ON PARENT_SCOPE)
+  endif()
+endfunction()
+
 function(apprentice_target name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "INTERNAL" "" "LINKS;PRIVATE_LINKS;FOLDERS;UNITS")
   set(target apprentice_${name})
@@ -104,7 +115,11 @@ function(apprentice_target name)
     file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${name}_empty.cpp CONTENT "")
     set(plain ${CMAKE_CURRENT_BINARY_DIR}/${name}_empty.cpp)
   endif()
-  add_library(${target} ${plain})
+  set(kind "")
+  if(arg_INTERNAL)
+    set(kind STATIC)
+  endif()
+  add_library(${target} ${kind} ${plain})
   add_library(apprentice::${name} ALIAS ${target})
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
   apprentice_compile_options(${target})
@@ -112,7 +127,17 @@ function(apprentice_target name)
   apprentice_include_link(${name} ${here})
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include/${name}>
                              $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-  target_link_libraries(${target} PUBLIC ${arg_LINKS} PRIVATE ${arg_PRIVATE_LINKS})
+  target_link_libraries(${target} PUBLIC ${arg_LINKS})
+  set(needs ${arg_LINKS})
+  foreach(link IN LISTS arg_PRIVATE_LINKS)
+    apprentice_is_header_only(${link} header_only)
+    if(header_only)
+      target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:${link}>)
+    else()
+      target_link_libraries(${target} PRIVATE ${link})
+      list(APPEND needs ${link})
+    endif()
+  endforeach()
 
   foreach(isa avx2 vnni)
     set(files ${sources})
@@ -133,5 +158,6 @@ function(apprentice_target name)
   if(NOT arg_INTERNAL)
     set_property(GLOBAL APPEND PROPERTY APPRENTICE_TARGETS ${name})
     set_property(GLOBAL PROPERTY APPRENTICE_FOLDER_${name} ${here})
+    set_property(GLOBAL PROPERTY APPRENTICE_NEEDS_${name} ${needs})
   endif()
 endfunction()
