@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -19,6 +20,8 @@ using nlohmann::json;
 namespace {
 
 constexpr const char* kManifest = "manifest.json";
+constexpr const char* kOld = ".old";
+constexpr const char* kTmp = ".tmp";
 constexpr const char* kSchema = "apprentice-checkpoint-1";
 constexpr size_t kMaxManifestBytes = size_t(1) << 20;
 
@@ -93,11 +96,59 @@ std::string target_of(const fs::path& link) {
   return fs::is_directory(full, error) ? full.string() : "";
 }
 
+/// A checkpoint renamed to "step-N.old", so that no half-removed folder bears a checkpoint's name;
+/// back in its place at the end unless dropped. recover() finishes what a killed process began.
+class SetAside {
+ public:
+  explicit SetAside(const std::string& path) : path_(path), aside_(path + kOld) {
+    std::error_code error;
+    if (!fs::exists(path_)) return;
+    fs::remove_all(aside_, error);
+    fs::rename(path_, aside_, error);
+    check<IoError>(!error, "{}: cannot be renamed: {}", path_.string(), error.message());
+    held_ = true;
+  }
+  ~SetAside() {
+    std::error_code ignored;
+    if (held_) fs::rename(aside_, path_, ignored);
+  }
+  SetAside(const SetAside&) = delete;
+  SetAside& operator=(const SetAside&) = delete;
+
+  void drop() {
+    std::error_code error;
+    if (std::exchange(held_, false)) fs::remove_all(aside_, error);
+    check<IoError>(!error, "{}: cannot be removed: {}", aside_.string(), error.message());
+  }
+
+ private:
+  fs::path path_, aside_;
+  bool held_ = false;
+};
+
 }  // namespace
 
 Checkpoints::Checkpoints(std::string folder, int64_t keep)
     : folder_(std::move(folder)), keep_(keep) {
   make_folders(folder_);
+  recover();
+}
+
+void Checkpoints::recover() const {
+  std::vector<fs::path> left;
+  for (const auto& entry : fs::directory_iterator(folder_)) left.push_back(entry.path());
+  for (const fs::path& path : left) {
+    std::error_code error;
+    const fs::path name = path.parent_path() / path.stem();
+    const bool old = path.extension() == kOld;
+    if (step_of(name) < 0 || !(old || path.extension() == kTmp)) continue;
+    if (old && !fs::exists(name))
+      fs::rename(path, name, error);
+    else
+      fs::remove_all(path, error);
+    check<IoError>(!error, "{}: left by an earlier run, cannot be removed: {}", path.string(),
+                   error.message());
+  }
 }
 
 std::string Checkpoints::save(
@@ -105,13 +156,14 @@ std::string Checkpoints::save(
     const std::function<std::vector<std::string>(const std::string& folder)>& write_files) {
   const std::string name = fmt::format("step-{}", state.step);
   const std::string path = folder_ + "/" + name;
-  // A run that was resumed from an older checkpoint makes the same step again.
-  if (fs::exists(path)) remove(path);
   {
-    DurableFolder aside(path);
-    write_manifest(aside.path(), state, write_files(aside.path()));
-    verify_checkpoint(aside.path());
-    aside.publish();
+    // The same step is saved twice by a run that was stopped, or resumed from an older checkpoint.
+    SetAside earlier(path);
+    DurableFolder folder(path);
+    write_manifest(folder.path(), state, write_files(folder.path()));
+    verify_checkpoint(folder.path());
+    folder.publish();
+    earlier.drop();
   }
   point_link(folder_ + "/last", name);
   if (state.best_step == state.step) point_link(folder_ + "/best", name);
@@ -119,21 +171,11 @@ std::string Checkpoints::save(
   return path;
 }
 
-void Checkpoints::remove(const std::string& path) const {
-  std::error_code error;
-  // Renamed first, so that no half-removed folder bears a checkpoint's name.
-  const fs::path aside = path + ".old";
-  fs::remove_all(aside, error);
-  fs::rename(path, aside, error);
-  if (!error) fs::remove_all(aside, error);
-  check<IoError>(!error, "{}: cannot be removed: {}", path, error.message());
-}
-
 void Checkpoints::prune() const {
   const std::vector<std::string> paths = all();
   const std::string keep_last = last(), keep_best = best();
   for (size_t i = size_t(keep_); i < paths.size(); ++i)
-    if (paths[i] != keep_last && paths[i] != keep_best) remove(paths[i]);
+    if (paths[i] != keep_last && paths[i] != keep_best) SetAside(paths[i]).drop();
 }
 
 std::vector<std::string> Checkpoints::all() const {

@@ -31,6 +31,7 @@ struct RunState {
 class Checkpoints {
  public:
   /// The folder `<run>/checkpoints` with its links `last` and `best`; made if absent.
+  /// What a killed run left half done is finished or removed.
   explicit Checkpoints(std::string folder, int64_t keep = 2);
 
   /// Writes `step-N`: aside, each file and folder fsynced, renamed, read back and verified; then
@@ -50,8 +51,8 @@ class Checkpoints {
   const std::string& folder() const { return folder_; }
 
  private:
+  void recover() const;
   void prune() const;
-  void remove(const std::string& path) const;
 
   std::string folder_;
   int64_t keep_;

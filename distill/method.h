@@ -61,13 +61,16 @@ class Method {
 
 using MethodFactory = std::function<std::unique_ptr<Method>(const MethodSetup& setup)>;
 
-/// How a method is made, and what of a teacher it needs.
+/// What a method does with a teacher network.
+enum class TeacherNeed { none, frozen, trained };
+
+/// What a method registers.
 struct MethodEntry {
   /// ConfigError if the setup lacks what the method needs.
   MethodFactory make;
-  /// What the recipe asks of the teacher: "none", "frozen" or "trained". ConfigError for settings
-  /// that contradict each other (distill.scheme, teacher.weights, model.init).
-  std::function<std::string(const Recipe& recipe)> teacher;
+  /// What the recipe asks for. ConfigError for settings that contradict each other
+  /// (distill.scheme, teacher.weights, model.init).
+  std::function<TeacherNeed(const Recipe& recipe)> teacher_need;
 };
 
 /// All methods by name: one file in distill/methods/ each.

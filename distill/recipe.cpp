@@ -139,8 +139,22 @@ void apply_set(Recipe& recipe, const std::string& assignment) {
   recipe = std::move(changed);
 }
 
+quant::Policy policy_of(const Recipe& recipe) {
+  const Recipe::Quant& q = recipe.quant;
+  quant::Policy policy;
+  policy.layer = {.weights = q.weights,
+                  .w_bits = int(q.w_bits),
+                  .per_channel = q.granularity == "channel",
+                  .activations = q.activations,
+                  .a_bits = int(q.a_bits)};
+  policy.keep = q.keep;
+  return policy;
+}
+
 void check_recipe(const Recipe& recipe) {
-  methods().get(recipe.distill.method).teacher(recipe);
+  const quant::Policy policy = policy_of(recipe);
+  if (policy.quantizes()) quant::validate(policy);
+  methods().get(recipe.distill.method).teacher_need(recipe);
   nn::schedules().get(recipe.train.schedule);
 }
 

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include <apprentice/quant/policy.h>
+
 namespace apprentice::distill {
 
 /// What a run is made of, as a TOML file says it: one member a table, one field a key. Every key
@@ -31,6 +33,7 @@ struct Recipe {
     std::string weights = "none";      ///< registered weight quantizer, or "none"
     std::string activations = "none";  ///< registered activation quantizer, or "none"
     int64_t w_bits = 2;
+    std::string granularity = "layer";  ///< weight scales: one a "layer" or one a "channel"
     int64_t a_bits = 8;
     std::vector<std::string> keep = {"conv1", "linear"};  ///< layers that stay full precision
     int64_t calibration_images = 1024;                    ///< what activation ranges are taken from
@@ -73,8 +76,10 @@ Recipe parse_recipe(const std::string& text, const std::string& name);
 /// `--set table.key=value`, in TOML's notation; a string may stand without quotes. ConfigError as
 /// above, naming the assignment. Rules between keys are left to check_recipe().
 void apply_set(Recipe& recipe, const std::string& assignment);
-/// Rules between keys, and names of methods: a scheme without its teacher, scheme C without first
-/// weights. ConfigError naming the keys.
+/// The table [quant] as a policy.
+quant::Policy policy_of(const Recipe& recipe);
+/// Rules between keys, and registered names: a scheme without its teacher, scheme C without first
+/// weights, bits that a quantizer does not take. ConfigError naming the keys.
 void check_recipe(const Recipe& recipe);
 /// The resolved recipe, every key with its value; parse_recipe() gives it back equal.
 std::string to_toml(const Recipe& recipe);

@@ -40,6 +40,7 @@ std::vector<Field> make_fields() {
       APPRENTICE_FIELD(quant, weights, filled),
       APPRENTICE_FIELD(quant, activations, filled),
       APPRENTICE_FIELD(quant, w_bits, bits),
+      APPRENTICE_FIELD(quant, granularity, Allowed{.choices = {"layer", "channel"}}),
       APPRENTICE_FIELD(quant, a_bits, bits),
       APPRENTICE_FIELD(quant, keep, any),
       APPRENTICE_FIELD(quant, calibration_images, positive),

@@ -17,7 +17,7 @@ using NetworkFactory = std::function<std::shared_ptr<nn::TensorModule>(
 struct RunOptions {
   TrainerOptions trainer;
   std::vector<std::string> data_roots;  ///< where names are sought first
-  NetworkFactory make_network;
+  NetworkFactory make_model;
 };
 
 /// A recipe from start to end: finds data and weights, makes the networks, quantizes and calibrates

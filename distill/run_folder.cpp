@@ -71,14 +71,17 @@ RunFolder::RunFolder(std::string path, uint64_t log_bytes, uint64_t summary_byte
       log_(path_ + "/log.jsonl", log_bytes),
       summary_(path_ + "/summary.csv", summary_bytes) {}
 
-RunFolder RunFolder::create(const std::string& path, const Recipe& recipe,
-                            int64_t keep_checkpoints) {
+void RunFolder::check_new(const std::string& path) {
   std::error_code error;
   const bool exists = fs::exists(path, error);
-  check<CannotCreate>(!exists || (fs::is_directory(path, error) && fs::is_empty(path, error)),
-                      "{}: exists and is not empty; name another folder, or resume the run that is "
-                      "there",
-                      path);
+  check<CannotCreate>(
+      !exists || (fs::is_directory(path, error) && fs::is_empty(path, error)),
+      "{}: exists and is not empty; name another folder, or resume the run that is there", path);
+}
+
+RunFolder RunFolder::create(const std::string& path, const Recipe& recipe,
+                            int64_t keep_checkpoints) {
+  check_new(path);
   make_folders(path);
   write_file_durably(path + "/recipe.toml", to_toml(recipe));
   return RunFolder(path, 0, 0, keep_checkpoints);

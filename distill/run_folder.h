@@ -33,6 +33,8 @@ class AppendFile {
 /// The folder of a run: recipe.toml, log.jsonl, summary.csv, checkpoints/.
 class RunFolder {
  public:
+  /// CannotCreate if the path is taken: anything but an empty folder stands there.
+  static void check_new(const std::string& path);
   /// A new run. CannotCreate if the folder exists and is not empty, or cannot be made.
   static RunFolder create(const std::string& path, const Recipe& recipe, int64_t keep_checkpoints);
   /// A run to go on with. MissingInput without its recipe.toml. The logs are cut to what they were

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
 
@@ -10,6 +9,7 @@
 #include <apprentice/distill/metrics.h>
 #include <apprentice/distill/recipe.h>
 #include <apprentice/distill/stop.h>
+#include <apprentice/quant/pack.h>
 
 namespace apprentice::distill {
 
@@ -20,11 +20,7 @@ struct TrainerParts {
   std::shared_ptr<nn::TensorModule> teacher;  ///< null: none
   std::shared_ptr<Teacher> teacher_logits;    ///< of a frozen teacher, in place of `teacher`
   std::shared_ptr<const data::ImageSet> train, test;
-  /// By parameter of the student: factor on its learning rate (1 where absent; methods.md A27).
-  std::map<std::string, double> lr_scale;
-  std::function<void()> after_step;  ///< called after each optimizer step; may be empty
-  /// Metadata of model.safetensors: "arch", "apprentice.quant", ...
-  std::map<std::string, std::string> metadata;
+  quant::ModelInfo student_info, teacher_info;  ///< metadata of their files
 };
 
 struct TrainerOptions {
@@ -34,6 +30,11 @@ struct TrainerOptions {
   Listener listener;
   StopRequest stop_requested;  ///< may be empty
 };
+
+/// The checkpoint that train() would go on from, verified; "" where it would start anew: not resuming,
+/// or the run ended before its first checkpoint. CannotCreate if a new run's folder is taken,
+/// MissingInput if there is no run to resume, DamagedFile for a damaged checkpoint.
+std::string resume_point(const TrainerOptions& options);
 
 /// How a run ended.
 struct TrainResult {

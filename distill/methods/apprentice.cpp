@@ -1,0 +1,136 @@
+#include <apprentice/base/error.h>
+#include <apprentice/base/unit.h>
+#include <apprentice/core/ops/arithmetic.h>
+#include <apprentice/core/ops/loss.h>
+#include <apprentice/core/ops/reduce.h>
+#include <apprentice/core/ops/softmax.h>
+#include <apprentice/distill/method.h>
+#include <apprentice/distill/metrics.h>
+
+namespace apprentice::distill {
+
+namespace {
+
+/// A loss that grows term by term; a term of weight 0 is not computed.
+struct WeightedLoss {
+  StepResult result;
+
+  template <class Value>
+  void add(const char* name, double weight, Value&& value) {
+    if (weight == 0) return;
+    const Tensor term = value();
+    const Tensor weighted = weight == 1 ? term : term * weight;
+    result.loss = result.loss.defined() ? result.loss + weighted : weighted;
+    result.terms.push_back({name, term.item(), weight});
+  }
+};
+
+/// T^2 CE(softmax(teacher / T), softmax(student / T)), the factor being 1 at T = 1; with a gradient
+/// into the teacher if it stands in the graph.
+Tensor distillation_loss(const Tensor& teacher, const Tensor& student, float temperature,
+                         bool into_teacher) {
+  const Tensor loss =
+      into_teacher
+          ? -mean(sum(softmax(teacher, temperature) * log_softmax(student, temperature), 1))
+          : soft_cross_entropy(student, softmax(teacher.detach(), temperature), temperature);
+  return temperature == 1 ? loss : loss * double(temperature * temperature);
+}
+
+/// Apprentice (Mishra and Marr 2018, arXiv:1711.05852, section 4):
+///   loss = alpha CE(y, p_T) + beta CE(y, p_A) + gamma CE(p_T, p_A),  p = softmax(z)
+/// Scheme A trains teacher and apprentice side by side from random weights; z_T is detached in the
+/// third term unless distill.teacher_receives_distill_grad. B and C have no first term and a frozen
+/// teacher; they differ in where the apprentice starts, which the run takes care of. A control run
+/// keeps beta CE(y, p_A) alone.
+class Apprentice final : public Method {
+ public:
+  explicit Apprentice(const MethodSetup& setup)
+      : options_(setup.recipe.distill),
+        smoothing_(float(setup.recipe.train.label_smoothing)),
+        student_(setup.student) {
+    if (options_.control) {
+      options_.alpha = options_.gamma = 0;
+    } else if (options_.scheme == "A") {
+      trained_teacher_ = setup.teacher;
+      check<ConfigError>(trained_teacher_ != nullptr,
+                         "apprentice: scheme A needs a teacher to train");
+    } else {
+      options_.alpha = 0;
+      frozen_teacher_ = setup.teacher_logits;
+      if (!frozen_teacher_ && setup.teacher)
+        frozen_teacher_ = std::make_shared<OnlineTeacher>(setup.teacher);
+      check<ConfigError>(frozen_teacher_ != nullptr || options_.gamma == 0,
+                         "apprentice: scheme {} needs a trained teacher", options_.scheme);
+    }
+  }
+
+  std::vector<Trained> trained() const override {
+    std::vector<Trained> all{{"student", student_}};
+    if (trained_teacher_) all.push_back({"teacher", trained_teacher_});
+    return all;
+  }
+
+  StepResult step(const data::Batch& batch, const StepInfo& info) override {
+    const Tensor student = student_->forward(batch.x);
+    Tensor teacher;
+    if (trained_teacher_)
+      teacher = trained_teacher_->forward(batch.x);
+    else if (frozen_teacher_ && options_.gamma != 0)
+      teacher = frozen_teacher_->logits(batch, info.epoch);
+
+    WeightedLoss loss;
+    loss.add("teacher", options_.alpha,
+             [&] { return cross_entropy(teacher, batch.labels, smoothing_); });
+    loss.add("label", options_.beta,
+             [&] { return cross_entropy(student, batch.labels, smoothing_); });
+    loss.add("distill", options_.gamma, [&] {
+      return distillation_loss(teacher, student, float(options_.temperature),
+                               trained_teacher_ && options_.teacher_receives_distill_grad);
+    });
+    loss.result.correct = correct_count(student, batch.labels);
+    return std::move(loss.result);
+  }
+
+ private:
+  Recipe::Distill options_;
+  float smoothing_;
+  std::shared_ptr<nn::TensorModule> student_, trained_teacher_;
+  std::shared_ptr<Teacher> frozen_teacher_;
+};
+
+TeacherNeed teacher_need(const Recipe& recipe) {
+  const Recipe::Distill& d = recipe.distill;
+  const Recipe::Teacher& teacher = recipe.teacher;
+  const bool pretrained = !teacher.weights.empty() || !teacher.logits.empty();
+  check<ConfigError>(d.beta > 0 || (d.gamma > 0 && !d.control),
+                     "distill.beta is 0{}: nothing would train the apprentice",
+                     d.control ? " in a control run" : " and distill.gamma too");
+  if (d.scheme == "C")
+    check<ConfigError>(!recipe.model.init.empty(),
+                       "scheme C starts from trained weights: set model.init");
+  else
+    check<ConfigError>(recipe.model.init.empty(),
+                       "scheme {} starts from random weights, but model.init is \"{}\"", d.scheme,
+                       recipe.model.init);
+  if (d.scheme == "A") {
+    check<ConfigError>(!teacher.arch.empty() && !pretrained,
+                       "scheme A trains its teacher from random weights: set teacher.arch, and "
+                       "neither teacher.weights nor teacher.logits");
+    return d.control ? TeacherNeed::none : TeacherNeed::trained;
+  }
+  check<ConfigError>(pretrained,
+                     "scheme {} needs a trained teacher: set teacher.weights or teacher.logits",
+                     d.scheme);
+  return d.control || d.gamma == 0 ? TeacherNeed::none : TeacherNeed::frozen;
+}
+
+}  // namespace
+
+}  // namespace apprentice::distill
+
+APPRENTICE_UNIT(apprentice) {
+  using namespace apprentice::distill;
+  methods().add(
+      "apprentice",
+      {[](const MethodSetup& setup) { return std::make_unique<Apprentice>(setup); }, teacher_need});
+}
