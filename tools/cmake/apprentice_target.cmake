@@ -14,7 +14,8 @@
 # for each of baseline, AVX2 and AVX-512, with APPRENTICE_ISA naming the namespace.
 set(APPRENTICE_FLAGS_avx2 -mavx2 -mfma -mf16c)
 set(APPRENTICE_FLAGS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
-    -mprefer-vector-width=512)
+    -mprefer-vector-width=512
+    -Wno-maybe-uninitialized)  # g++ 12 warns of its own intrinsics (GCC bug 105593)
 set(APPRENTICE_FLAGS_vnni ${APPRENTICE_FLAGS_avx512} -mavx512vnni)
 set(APPRENTICE_ISA_SUFFIX "_(avx2|vnni|simd)\\.cpp$")
 set(APPRENTICE_X86 OFF)
