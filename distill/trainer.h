@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include <apprentice/data/dataset.h>
+#include <apprentice/data/loader.h>
 #include <apprentice/distill/event.h>
 #include <apprentice/distill/method.h>
 #include <apprentice/distill/metrics.h>
@@ -30,6 +30,9 @@ struct TrainerOptions {
   Listener listener;
   StopRequest stop_requested;  ///< may be empty
 };
+
+/// The batches of a run: shuffled by its seed, all images, augmented.
+data::LoaderOptions loader_options(const Recipe& recipe);
 
 /// The checkpoint that train() would go on from, verified; "" where it would start anew: not resuming,
 /// or the run ended before its first checkpoint. CannotCreate if a new run's folder is taken,

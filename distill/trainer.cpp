@@ -1,0 +1,336 @@
+#include <apprentice/distill/trainer.h>
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <optional>
+
+#include <apprentice/base/error.h>
+#include <apprentice/base/files.h>
+#include <apprentice/base/text.h>
+#include <apprentice/data/loader.h>
+#include <apprentice/distill/health.h>
+#include <apprentice/distill/run_folder.h>
+#include <apprentice/distill/step_log_internal.h>
+#include <apprentice/distill/training_state_internal.h>
+#include <apprentice/nn/schedule.h>
+#include <apprentice/quant/prepare.h>
+
+namespace apprentice::distill {
+
+namespace {
+
+constexpr const char* kSummaryHeader =
+    "epoch,step,train_loss,train_top1,test_loss,test_top1,lr,train_images_per_s";
+
+void check_same_run(const std::string& output, const RunState& state, const Recipe& recipe) {
+  if (state.recipe_hash == recipe_hash(recipe)) return;
+  const Recipe there = load_recipe(output + "/recipe.toml");
+  throw ConfigError(fmt::format("{}: the run to resume has another recipe: {}", output,
+                                join(recipe_differences(there, recipe), "; ")));
+}
+
+class Trainer {
+ public:
+  Trainer(const TrainerParts& parts, const TrainerOptions& options)
+      : recipe_(parts.recipe),
+        options_(options),
+        student_(parts.student),
+        test_(parts.test),
+        method_(methods()
+                    .get(recipe_.distill.method)
+                    .make({recipe_, parts.student, parts.teacher, parts.teacher_logits})),
+        networks_(method_->trained(), infos(parts), recipe_.train),
+        loader_(parts.train, loader_options(recipe_)),
+        schedule_(nn::make_schedule(recipe_.train.schedule)),
+        steps_(recipe_.train.epochs * loader_.batches_per_epoch()) {
+    check(loader_.batches_per_epoch() > 0, "train: the training set '{}' is empty",
+          parts.train->name);
+    open_folder();
+    report_bad_samples(*parts.train);
+    report_bad_samples(*parts.test);
+  }
+
+  TrainResult run() {
+    if (state_.epoch == recipe_.train.epochs) evaluate_test();
+    while (state_.epoch < recipe_.train.epochs) {
+      train_epoch();
+      evaluate_test();
+      finish_epoch();
+    }
+    return {.test = test_metrics_,
+            .best_top1 = state_.best_top1,
+            .steps = state_.step,
+            .train_images_per_s = train_seconds_ > 0 ? double(trained_images_) / train_seconds_ : 0,
+            .checkpoint = folder_->checkpoints().last()};
+  }
+
+ private:
+  std::vector<quant::ModelInfo> infos(const TrainerParts& parts) const {
+    std::vector<quant::ModelInfo> infos{parts.student_info};
+    while (infos.size() < method_->trained().size()) infos.push_back(parts.teacher_info);
+    return infos;
+  }
+
+  void open_folder() {
+    state_.seed = recipe_.train.seed;
+    state_.recipe_hash = recipe_hash(recipe_);
+    const std::string from = resume_point(options_);
+    if (!options_.resume) {
+      folder_ = RunFolder::create(options_.output, recipe_, recipe_.train.keep_checkpoints);
+      return;
+    }
+    if (!from.empty()) {
+      state_ = verify_checkpoint(from);
+      check_same_run(options_.output, state_, recipe_);
+      networks_.read(from);
+      log_.load(state_.sums);
+    }
+    folder_ = RunFolder::reopen(options_.output, state_, recipe_.train.keep_checkpoints);
+    emit("resumed", {{"checkpoint", from}});
+  }
+
+  void report_bad_samples(const data::ImageSet& set) {
+    if (set.bad.count > 0)
+      emit("warning", {{"data", set.name},
+                       {"problem", fmt::format("{} damaged samples were replaced", set.bad.count)},
+                       {"samples", join(set.bad.names, "; ")}});
+  }
+
+  void train_epoch() {
+    networks_.train();
+    loader_.start(state_.epoch, state_.cursor);
+    log_.restart_clock();
+    rate_.pause();
+    while (state_.cursor < loader_.batches_per_epoch()) {
+      const auto start = std::chrono::steady_clock::now();
+      const std::optional<data::Batch> batch = loader_.next();
+      check(batch.has_value(), "train: the loader ended before the epoch");
+      train_step(*batch);
+      const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+      train_seconds_ += seconds.count();
+      trained_images_ += batch->size();
+      after_step();
+    }
+  }
+
+  void train_step(const data::Batch& batch) {
+    const StepResult result =
+        method_->step(batch, {.step = state_.step, .steps = steps_, .epoch = state_.epoch});
+    const double loss = result.loss.item();
+    const std::string where = fmt::format("step {} (epoch {})", state_.step, state_.epoch);
+    if (!std::isfinite(loss)) fail(fmt::format("{}: the loss is {}", where, loss));
+    result.loss.backward();
+    try {
+      networks_.check_gradients(where);
+    } catch (const CheckFailed& error) {
+      fail(error.what());
+    }
+    networks_.step(float(lr_at(state_.step)));
+    ++state_.step;
+    ++state_.cursor;
+    log_.add(result, batch.size());
+    rate_.add(batch.size());
+    report_progress(loss);
+  }
+
+  double lr_at(int64_t step) const { return recipe_.train.lr * schedule_(step, steps_); }
+  /// Of the last step done.
+  double last_lr() const { return lr_at(std::max<int64_t>(state_.step - 1, 0)); }
+
+  /// Lines, checkpoints and stopping, at a step boundary.
+  void after_step() {
+    const bool epoch_done = state_.cursor == loader_.batches_per_epoch();
+    if (epoch_done || state_.step % recipe_.train.log_every == 0) log_steps();
+    const int64_t every = recipe_.train.checkpoint_every;
+    if (every > 0 && state_.step % every == 0 && !epoch_done) save();
+    stop_if_asked();
+  }
+
+  void evaluate_test() {
+    bool stopped = false;
+    EvaluateOptions options;
+    options.batch = recipe_.train.eval_batch;
+    options.on_batch = [&](const data::Batch&, const Tensor&, int64_t done) {
+      report_evaluation(done);
+      stopped = !stop_request().empty();
+      return !stopped;
+    };
+    test_metrics_ = evaluate(*student_, *test_, options);
+    // The epoch's evaluation is done again, whole, when the run goes on.
+    if (stopped) stop_if_asked();
+  }
+
+  void finish_epoch() {
+    const Metrics& test = test_metrics_;
+    if (!std::isfinite(test.loss))
+      fail(fmt::format("step {} (epoch {}): the loss on the test set is {}", state_.step,
+                       state_.epoch, test.loss));
+    emit("eval", {{"loss", test.loss},
+                  {"top1", test.top1},
+                  {"images", test.images},
+                  {"train_loss", log_.epoch_loss()},
+                  {"train_top1", log_.epoch_top1()},
+                  {"images_per_s", test.images_per_s}});
+    report_health();
+    folder_->summary(
+        kSummaryHeader,
+        fmt::format("{},{},{},{},{},{},{},{:.1f}", state_.epoch, state_.step, log_.epoch_loss(),
+                    log_.epoch_top1(), test.loss, test.top1, last_lr(),
+                    train_seconds_ > 0 ? double(trained_images_) / train_seconds_ : 0));
+    if (test.top1 > state_.best_top1) {
+      state_.best_top1 = test.top1;
+      state_.best_step = state_.step;
+    }
+    log_.start_epoch();
+    ++state_.epoch;
+    state_.cursor = 0;
+    save();
+    if (state_.epoch < recipe_.train.epochs) stop_if_asked();
+  }
+
+  /// Share of zero codes of each layer, and a warning where training by low bits goes wrong.
+  void report_health() {
+    const std::vector<quant::LayerHealth> layers = quant::health(*student_);
+    Event event = event_of("quant");
+    for (const quant::LayerHealth& layer : layers) {
+      if (layer.zeros >= 0) event.fields.emplace_back(layer.layer + ".zeros", layer.zeros);
+      if (layer.saturated >= 0)
+        event.fields.emplace_back(layer.layer + ".saturated", layer.saturated);
+    }
+    if (!event.fields.empty()) emit(event);
+    for (const quant::LayerHealth& layer : layers)
+      for (const std::string& problem : health_problems(layer))
+        emit("warning", {{"layer", layer.layer}, {"problem", problem}});
+  }
+
+  void save() {
+    state_.sums = log_.sums();
+    folder_->note_lengths(state_);
+    std::string path;
+    try {
+      path = folder_->checkpoints().save(
+          state_, [&](const std::string& folder) { return networks_.write(folder); });
+    } catch (const CheckFailed& error) {
+      fail(fmt::format("step {} (epoch {}): {}", state_.step, state_.epoch, error.what()));
+    }
+    saved_ = position();
+    emit("checkpoint", {{"path", path}});
+  }
+
+  std::pair<int64_t, data::Cursor> position() const {
+    return {state_.step, {state_.epoch, state_.cursor}};
+  }
+
+  std::string stop_request() const {
+    return options_.stop_requested ? options_.stop_requested() : "";
+  }
+
+  void stop_if_asked() {
+    const std::string reason = stop_request();
+    if (reason.empty()) return;
+    if (saved_ != position()) save();
+    const std::string path = folder_->checkpoints().last();
+    emit("stopped", {{"reason", reason}, {"checkpoint", path}});
+    throw Stopped(fmt::format("{} at step {} (epoch {})", reason, state_.step, state_.epoch), path);
+  }
+
+  [[noreturn]] void fail(const std::string& what) {
+    const std::string last = folder_->checkpoints().last();
+    const std::string good =
+        last.empty() ? "there is no checkpoint yet" : "the last good checkpoint is " + last;
+    emit("failed", {{"problem", what}});
+    throw CheckFailed(what + "; " + good);
+  }
+
+  Event event_of(const std::string& kind) const {
+    return {.kind = kind, .step = state_.step, .epoch = state_.epoch, .fields = {}};
+  }
+  void emit(const std::string& kind, std::vector<std::pair<std::string, Event::Value>> fields) {
+    Event event = event_of(kind);
+    event.fields = std::move(fields);
+    emit(event);
+  }
+  void emit(const Event& event) {
+    folder_->log(event);
+    if (options_.listener.on_event) options_.listener.on_event(event);
+  }
+
+  void log_steps() {
+    const Event event = log_.take(state_.step, state_.epoch, last_lr());
+    if (!event.kind.empty()) emit(event);
+  }
+
+  void report_progress(double loss) {
+    if (!options_.listener.on_progress) return;
+    const double rate = rate_.images_per_s();
+    const double images_left = double(steps_ - state_.step) * double(recipe_.train.batch);
+    options_.listener.on_progress({.phase = "train",
+                                   .epoch = state_.epoch,
+                                   .epochs = recipe_.train.epochs,
+                                   .step = state_.step,
+                                   .steps = steps_,
+                                   .loss = loss,
+                                   .lr = last_lr(),
+                                   .images_per_s = rate,
+                                   .seconds_left = rate > 0 ? images_left / rate : 0});
+  }
+
+  void report_evaluation(int64_t images) {
+    if (!options_.listener.on_progress) return;
+    options_.listener.on_progress({.phase = "eval",
+                                   .epoch = std::min(state_.epoch, recipe_.train.epochs - 1),
+                                   .epochs = recipe_.train.epochs,
+                                   .step = images,
+                                   .steps = test_->count});
+  }
+
+  Recipe recipe_;
+  TrainerOptions options_;
+  std::shared_ptr<nn::TensorModule> student_;
+  std::shared_ptr<const data::ImageSet> test_;
+  std::unique_ptr<Method> method_;
+  TrainingState networks_;
+  data::Loader loader_;
+  nn::Schedule schedule_;
+  int64_t steps_;
+  std::optional<RunFolder> folder_;
+  RunState state_;
+  StepLog log_;
+  Rate rate_;
+  std::pair<int64_t, data::Cursor> saved_{-1, {}};
+  Metrics test_metrics_;
+  double train_seconds_ = 0;
+  int64_t trained_images_ = 0;
+};
+
+}  // namespace
+
+data::LoaderOptions loader_options(const Recipe& recipe) {
+  return {.batch = recipe.train.batch,
+          .shuffle = true,
+          .augmentation = data::augmentation(recipe.data.augment),
+          .seed = uint64_t(recipe.train.seed),
+          .workers = int(recipe.train.workers)};
+}
+
+std::string resume_point(const TrainerOptions& options) {
+  if (!options.resume) {
+    RunFolder::check_new(options.output);
+    return "";
+  }
+  check<MissingInput>(std::filesystem::exists(options.output + "/recipe.toml"),
+                      "{}: holds no run to resume: recipe.toml is not there", options.output);
+  const Checkpoints checkpoints(options.output + "/checkpoints");
+  const std::string last = checkpoints.last();
+  if (last.empty()) return "";
+  if (options.fall_back) return newest_intact(checkpoints);
+  verify_checkpoint(last);
+  return last;
+}
+
+TrainResult train(const TrainerParts& parts, const TrainerOptions& options) {
+  return Trainer(parts, options).run();
+}
+
+}  // namespace apprentice::distill

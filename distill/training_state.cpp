@@ -1,0 +1,113 @@
+#include <cmath>
+#include <map>
+
+#include <apprentice/base/error.h>
+#include <apprentice/core/state.h>
+#include <apprentice/distill/training_state_internal.h>
+#include <apprentice/quant/model_file.h>
+#include <apprentice/quant/prepare.h>
+
+namespace apprentice::distill {
+
+namespace {
+
+constexpr const char* kOptimizerFile = "optimizer.safetensors";
+
+/// The student's file is the one that every verb takes.
+std::string file_of(const Trained& trained) {
+  return (trained.name == "student" ? std::string("model") : trained.name) + ".safetensors";
+}
+
+/// Parameters of equal rules share a group.
+std::vector<nn::ParameterGroup> groups_of(nn::Module& network, double weight_decay) {
+  const auto rules = quant::parameter_rules(network);
+  std::map<std::pair<double, double>, nn::ParameterGroup> groups;
+  for (const auto& [name, parameter] : network.named_parameters()) {
+    const auto it = rules.find(name);
+    const quant::ParameterRule rule = it == rules.end() ? quant::ParameterRule{} : it->second;
+    nn::ParameterGroup& group = groups[{rule.lr_scale, rule.weight_decay_scale}];
+    group.lr_scale = float(rule.lr_scale);
+    group.weight_decay = float(weight_decay * rule.weight_decay_scale);
+    group.parameters.emplace_back(name, parameter);
+  }
+  std::vector<nn::ParameterGroup> all;
+  for (auto& [rule, group] : groups) all.push_back(std::move(group));
+  return all;
+}
+
+bool all_finite(const Tensor& tensor) {
+  const float* values = tensor.data<float>();
+  const int64_t n = tensor.numel();
+  // x - x is 0 for finite x, else NaN, and so vectorises where isfinite does not.
+  float sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum += values[i] - values[i];
+  return sum == 0;
+}
+
+}  // namespace
+
+TrainingState::TrainingState(std::vector<Trained> trained, std::vector<quant::ModelInfo> infos,
+                             const Recipe::Train& options)
+    : trained_(std::move(trained)), infos_(std::move(infos)), options_(options) {
+  check(trained_.size() == infos_.size(), "train: {} networks are trained, {} are described",
+        trained_.size(), infos_.size());
+  make_optimizers();
+}
+
+void TrainingState::make_optimizers() {
+  optimizers_.clear();
+  for (const Trained& trained : trained_)
+    optimizers_.push_back(std::make_unique<nn::Sgd>(
+        groups_of(*trained.network, options_.weight_decay),
+        nn::Sgd::Options{.momentum = float(options_.momentum), .nesterov = options_.nesterov}));
+}
+
+void TrainingState::step(float lr) {
+  for (size_t i = 0; i < trained_.size(); ++i) {
+    optimizers_[i]->step(lr);
+    optimizers_[i]->zero_grad();
+    quant::after_step(*trained_[i].network);
+  }
+}
+
+void TrainingState::check_gradients(const std::string& where) const {
+  for (const Trained& trained : trained_)
+    for (const auto& [name, parameter] : trained.network->named_parameters())
+      check<CheckFailed>(!parameter.grad().defined() || all_finite(parameter.grad()),
+                         "{}: the gradient of {}'s {} is not finite", where, trained.name, name);
+}
+
+void TrainingState::train() {
+  for (const Trained& trained : trained_) trained.network->train();
+}
+
+std::vector<std::string> TrainingState::write(const std::string& folder) const {
+  std::vector<std::string> names;
+  State optimizers;
+  for (size_t i = 0; i < trained_.size(); ++i) {
+    names.push_back(file_of(trained_[i]));
+    quant::save_model(folder + "/" + names.back(), *trained_[i].network, infos_[i]);
+    for (auto& [name, tensor] : optimizers_[i]->state())
+      optimizers.tensors[trained_[i].name + "." + name] = tensor;
+  }
+  names.push_back(kOptimizerFile);
+  save_state(folder + "/" + kOptimizerFile, optimizers);
+  return names;
+}
+
+void TrainingState::read(const std::string& folder) {
+  const State optimizers = load_state(folder + "/" + kOptimizerFile);
+  for (const Trained& trained : trained_)
+    trained.network->load_state_dict(load_state(folder + "/" + file_of(trained)).tensors);
+  // Rules depend on the weights just read.
+  make_optimizers();
+  for (size_t i = 0; i < trained_.size(); ++i) {
+    const std::string prefix = trained_[i].name + ".";
+    nn::StateDict own;
+    for (const auto& [name, tensor] : optimizers.tensors)
+      if (name.rfind(prefix, 0) == 0) own[name.substr(prefix.size())] = tensor;
+    optimizers_[i]->load_state(own);
+  }
+}
+
+}  // namespace apprentice::distill

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <apprentice/distill/method.h>
+#include <apprentice/nn/optimizer.h>
+#include <apprentice/quant/pack.h>
+
+namespace apprentice::distill {
+
+/// The trained networks of a run with their optimizers: what a checkpoint's tensors are.
+class TrainingState {
+ public:
+  /// `infos` are the metadata of the networks' files, in the order of `trained`.
+  TrainingState(std::vector<Trained> trained, std::vector<quant::ModelInfo> infos,
+                const Recipe::Train& options);
+
+  /// One update of every network at `lr` from the gradients at hand, which are then forgotten.
+  void step(float lr);
+  /// CheckFailed naming the first parameter whose gradient is not finite; `where` opens the message.
+  void check_gradients(const std::string& where) const;
+  /// Puts all networks into training mode.
+  void train();
+
+  /// Writes the files of a checkpoint but its manifest, and returns their names.
+  std::vector<std::string> write(const std::string& folder) const;
+  /// Reads them back in. DamagedFile or Error naming the file and tensor.
+  void read(const std::string& folder);
+
+ private:
+  void make_optimizers();
+
+  std::vector<Trained> trained_;
+  std::vector<quant::ModelInfo> infos_;
+  Recipe::Train options_;
+  std::vector<std::unique_ptr<nn::Sgd>> optimizers_;
+};
+
+}  // namespace apprentice::distill
