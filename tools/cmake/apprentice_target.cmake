@@ -36,7 +36,9 @@ function(apprentice_compile_options target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF
                         POSITION_INDEPENDENT_CODE ON)
+  # -Wno-restrict: g++ 12 warns of its own std::string (GCC bug 105651).
   target_compile_options(${target} PRIVATE -Wall -Wextra -ffp-contract=off
+                         $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
                          $<$<BOOL:${APPRENTICE_WERROR}>:-Werror>)
   target_compile_definitions(${target} PRIVATE APPRENTICE_X86=$<BOOL:${APPRENTICE_X86}>)
   if(APPRENTICE_SANITIZE)
