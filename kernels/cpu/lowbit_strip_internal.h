@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+
+namespace apprentice::kernels {
+
+/// Some output rows of one image: what a SIMD kernel computes in one call, all bounds and padding
+/// resolved. Plain memory only, as files compiled for one instruction set see nothing else.
+///
+/// The taps of an output pixel are `runs` stretches of `run_steps` groups of 4 input bytes:
+///   acc[o] = start[o] + sum_{run, step, b<4} x_pixel[run_offset[run] + 4*step + b] * t[o, ...]
+/// Weights are s8 panels of `lanes` outputs (16 for AVX-512, 8 for AVX2), zero behind the last:
+/// [block][P, N if two_step][run][step][lane][4].
+struct LowbitStrip {
+  const uint8_t* x;    ///< first byte of the first pixel's window
+  int64_t row_step;    ///< bytes from a window to that of the next output row
+  int64_t col_step;    ///< bytes from a window to that of the next output column
+  int64_t rows, cols;  ///< output pixels
+  const int64_t* run_offset;
+  int64_t runs, run_steps;
+
+  const int8_t* panels;
+  int64_t panel_bytes;             ///< of one panel
+  int64_t first_block, end_block;  ///< of outputs to compute
+  const int32_t* start[2];         ///< of P and N: [blocks * lanes] start values, or null: 0
+  int64_t out;                     ///< channels
+  bool two_step;
+  int64_t flush_steps;  ///< steps whose products of pairs fit an s16 sum
+
+  int32_t *acc, *negative;  ///< [rows, cols, out] or null
+  uint8_t* y;               ///< [rows, cols, out] or null
+  const float *a, *a_negative, *b;
+  float r, max_code;
+  const uint8_t* residual;  ///< the first pixel's shortcut codes or null
+  int64_t residual_row_step, residual_col_step;
+  int64_t residual_first, residual_channels;  ///< channel `residual_first` of y is its channel 0
+};
+
+namespace vnni {
+void lowbit_strip(const LowbitStrip& strip);
+}
+namespace avx2 {
+void lowbit_strip(const LowbitStrip& strip);
+}
+
+}  // namespace apprentice::kernels
