@@ -11,11 +11,11 @@ struct BatchNormOptions {
   /// Step of x, [1] or [c]: x holds codes and stands for x_scale * x. The result is that of
   /// normalising the scaled values, got by using eps / x_scale^2 and scaling the statistics, so no
   /// pass over x is spent on the scale. Not differentiated.
-  Tensor x_scale;
+  Tensor x_scale{};
   /// Added after normalising, before the ReLU: [like x].
-  Tensor residual;
+  Tensor residual{};
   /// Step of `residual`, [1]: it stands for residual_scale * residual. Not differentiated.
-  Tensor residual_scale;
+  Tensor residual_scale{};
   bool relu = false;
 };
 

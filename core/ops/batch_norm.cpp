@@ -1,0 +1,252 @@
+#include <apprentice/core/ops/batch_norm.h>
+
+#include <utility>
+
+#include <apprentice/base/unit.h>
+#include <apprentice/core/autograd.h>
+#include <apprentice/core/op_samples.h>
+#include <apprentice/kernels/batch_norm.h>
+#include <apprentice/kernels/kernel_table.h>
+
+namespace apprentice {
+namespace {
+
+/// x as rows of channels.
+struct Rows {
+  Shape shape;
+  int64_t m, c;
+
+  template <class T>
+  View2<const T> of(const Tensor& t) const {
+    return t ? View2<const T>{t.data<T>(), {m, c}} : View2<const T>{};
+  }
+  template <class T>
+  View2<T> into(Tensor& t) const {
+    return t ? View2<T>{t.data<T>(), {m, c}} : View2<T>{};
+  }
+};
+
+void check_channels(const Tensor& t, const char* name, const Tensor& x) {
+  const int64_t c = x.size(-1);
+  check<ShapeError>(t.shape() == Shape{c}, "batch_norm: {} is {}, expected [{}]", name,
+                    t.shape().str(), c);
+  check<DtypeError>(t.dtype() == x.dtype(), "batch_norm: {} is {}, x is {}", name,
+                    name_of(t.dtype()), name_of(x.dtype()));
+}
+
+Rows check_inputs(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& mean,
+                  const Tensor& var, const BatchNormOptions& o) {
+  check<ShapeError>(x.rank() > 0, "batch_norm: x has no axes, expected [..., c]");
+  check_channels(weight, "weight", x);
+  check_channels(bias, "bias", x);
+  check_channels(mean, "running_mean", x);
+  check_channels(var, "running_var", x);
+  check<ShapeError>(!o.x_scale || o.x_scale.numel() == 1 || o.x_scale.shape() == Shape{x.size(-1)},
+                    "batch_norm: x_scale is {}, expected [1] or [{}]",
+                    o.x_scale ? o.x_scale.shape().str() : "", x.size(-1));
+  check<ShapeError>(!o.residual || o.residual.shape() == x.shape(),
+                    "batch_norm: residual is {}, expected {}",
+                    o.residual ? o.residual.shape().str() : "", x.shape().str());
+  check(o.residual || !o.residual_scale, "batch_norm: residual_scale without a residual");
+  const int64_t c = x.size(-1);
+  return {x.shape(), c > 0 ? x.numel() / c : 0, c};
+}
+
+/// The step of x, one a channel or one for all.
+std::vector<double> steps_of(const BatchNormOptions& o) {
+  if (!o.x_scale) return {1};
+  std::vector<double> steps = o.x_scale.to_vector<double>();
+  for (double step : steps)
+    check(step > 0, "batch_norm: x_scale holds {}, expected a positive step", step);
+  return steps;
+}
+double step_at(const std::vector<double>& steps, int64_t channel) {
+  return steps.size() == 1 ? steps[0] : steps[size_t(channel)];
+}
+
+/// eps / step^2: what makes normalising codes the same as normalising step * codes.
+Tensor eps_of(const std::vector<double>& steps, float eps, Dtype dtype) {
+  std::vector<double> values;
+  for (double step : steps) values.push_back(double(eps) / (step * step));
+  return Tensor::from(values, {int64_t(values.size())}).to(dtype);
+}
+
+double residual_scale_of(const BatchNormOptions& o) {
+  return o.residual_scale ? o.residual_scale.item() : 1;
+}
+
+/// Everything that backward needs of a forward.
+struct Forward {
+  Rows rows;
+  Tensor y, mean, inv_std;
+  bool fixed_statistics;
+};
+
+template <class T>
+std::vector<Tensor> grads_of(const Rows& rows, const Tensor& x, const Tensor& y,
+                             const Tensor& grad_y, const Tensor& weight, const Tensor& mean,
+                             const Tensor& inv_std, double residual_scale, bool fixed, bool wants_x,
+                             bool wants_residual) {
+  typename kernels::BatchNormBackward<T>::Args args;
+  Tensor grad_weight = Tensor::empty({rows.c}, x.dtype());
+  Tensor grad_bias = Tensor::empty({rows.c}, x.dtype());
+  Tensor grad_x, grad_residual;
+  if (wants_x) grad_x = Tensor::empty(rows.shape, x.dtype());
+  if (wants_residual) grad_residual = Tensor::empty(rows.shape, x.dtype());
+  args.x = rows.of<T>(x);
+  args.y = rows.of<T>(y);
+  args.grad_y = rows.of<T>(grad_y);
+  args.gamma = weight.view<T, 1>();
+  args.mean = mean.view<T, 1>();
+  args.inv_std = inv_std.view<T, 1>();
+  args.residual_scale = T(residual_scale);
+  args.fixed_statistics = fixed;
+  args.grad_x = rows.into<T>(grad_x);
+  args.grad_residual = rows.into<T>(grad_residual);
+  args.grad_gamma = grad_weight.view<T, 1>();
+  args.grad_beta = grad_bias.view<T, 1>();
+  kernels::launch<kernels::BatchNormBackward<T>>(args);
+  return {grad_x, grad_weight, grad_bias, grad_residual};
+}
+
+Tensor record_norm(const char* op, const Forward& f, const Tensor& x, const Tensor& weight,
+                   const Tensor& bias, const BatchNormOptions& o) {
+  const std::vector<Tensor> inputs{x, weight, bias, o.residual};
+  if (!needs_grad(inputs)) return f.y;
+  const Saved y(o.relu ? f.y : Tensor());
+  return record(op, f.y, inputs,
+                [op, y, x = Saved(x), weight = Saved(weight), mean = Saved(f.mean),
+                 inv_std = Saved(f.inv_std), rows = f.rows, fixed = f.fixed_statistics,
+                 scale = residual_scale_of(o), wants_x = needs_grad(x),
+                 wants_residual = needs_grad(o.residual)](const Tensor& g) {
+                  return with_float(g.dtype(), op, [&]<class T>() {
+                    return grads_of<T>(rows, x.get(), y.get(), g, weight.get(), mean.get(),
+                                       inv_std.get(), scale, fixed, wants_x, wants_residual);
+                  });
+                });
+}
+
+/// r = (1 - momentum) r + momentum * scaled batch value.
+template <class T>
+void update_running(Tensor& running, const Tensor& batch, double momentum, double factor,
+                    const std::vector<double>& steps, int power) {
+  T* r = running.data<T>();
+  const T* b = batch.data<T>();
+  for (int64_t i = 0; i < running.numel(); ++i) {
+    const double step = step_at(steps, i);
+    const double value = double(b[i]) * factor * (power == 2 ? step * step : step);
+    r[i] = T((1 - momentum) * double(r[i]) + momentum * value);
+  }
+}
+
+}  // namespace
+
+Tensor batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        Tensor running_mean, Tensor running_var, const BatchNormOptions& options) {
+  const Rows rows = check_inputs(x, weight, bias, running_mean, running_var, options);
+  check<ShapeError>(rows.m >= 2, "batch_norm: x {} has {} values a channel, expected at least 2",
+                    x.shape().str(), rows.m);
+  const std::vector<double> steps = steps_of(options);
+  const Tensor eps = eps_of(steps, options.eps, x.dtype());
+  const auto channels = [&] { return Tensor::empty({rows.c}, x.dtype()); };
+  Forward f{rows, Tensor::empty(x.shape(), x.dtype()), channels(), channels(), false};
+  Tensor var = channels();
+  with_float(x.dtype(), "batch_norm", [&]<class T>() {
+    typename kernels::BatchNormTrain<T>::Args args;
+    args.x = rows.of<T>(x);
+    args.gamma = weight.view<T, 1>();
+    args.beta = bias.view<T, 1>();
+    args.eps = eps.view<T, 1>();
+    args.residual = rows.of<T>(options.residual);
+    args.residual_scale = T(residual_scale_of(options));
+    args.relu = options.relu;
+    args.y = rows.into<T>(f.y);
+    args.mean = f.mean.view<T, 1>();
+    args.var = var.view<T, 1>();
+    args.inv_std = f.inv_std.view<T, 1>();
+    kernels::launch<kernels::BatchNormTrain<T>>(args);
+    update_running<T>(running_mean, f.mean, options.momentum, 1, steps, 1);
+    update_running<T>(running_var, var, options.momentum, double(rows.m) / double(rows.m - 1),
+                      steps, 2);
+  });
+  return record_norm("batch_norm_train", f, x, weight, bias, options);
+}
+
+Tensor batch_norm_eval(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                       const Tensor& running_mean, const Tensor& running_var,
+                       const BatchNormOptions& options) {
+  const Rows rows = check_inputs(x, weight, bias, running_mean, running_var, options);
+  const std::vector<double> steps = steps_of(options);
+  const Tensor eps = eps_of(steps, options.eps, x.dtype());
+  Tensor mean = running_mean.clone(), var = running_var.clone();
+  Forward f{rows, Tensor::empty(x.shape(), x.dtype()), mean, Tensor::empty({rows.c}, x.dtype()),
+            true};
+  with_float(x.dtype(), "batch_norm", [&]<class T>() {
+    for (int64_t i = 0; i < rows.c; ++i) {
+      const double step = step_at(steps, i);
+      mean.data<T>()[i] = T(double(mean.data<T>()[i]) / step);
+      var.data<T>()[i] = T(double(var.data<T>()[i]) / (step * step));
+    }
+    typename kernels::BatchNormEval<T>::Args args;
+    args.x = rows.of<T>(x);
+    args.gamma = weight.view<T, 1>();
+    args.beta = bias.view<T, 1>();
+    args.mean = std::as_const(mean).view<T, 1>();
+    args.var = std::as_const(var).view<T, 1>();
+    args.eps = eps.view<T, 1>();
+    args.residual = rows.of<T>(options.residual);
+    args.residual_scale = T(residual_scale_of(options));
+    args.relu = options.relu;
+    args.y = rows.into<T>(f.y);
+    args.inv_std = f.inv_std.view<T, 1>();
+    kernels::launch<kernels::BatchNormEval<T>>(args);
+  });
+  return record_norm("batch_norm_eval", f, x, weight, bias, options);
+}
+
+}  // namespace apprentice
+
+namespace {
+
+using namespace apprentice;
+
+/// Inputs x, weight, bias and, if asked for, residual.
+OpSample norm_sample(const std::string& name, const Shape& x, bool train, bool residual,
+                     BatchNormOptions options, Rng& rng) {
+  const int64_t c = x.size(-1);
+  std::vector<Tensor> inputs{Tensor::normal(x, 1, 2, rng), Tensor::uniform({c}, 0.5, 2, rng),
+                             Tensor::normal({c}, 0, 1, rng)};
+  if (residual) inputs.push_back(Tensor::normal(x, 0, 1, rng));
+  const Tensor mean = Tensor::normal({c}, 0, 1, rng), var = Tensor::uniform({c}, 0.5, 2, rng);
+  const auto run = [=](const std::vector<Tensor>& in) {
+    BatchNormOptions o = options;
+    if (residual) o.residual = in[3];
+    const Dtype dtype = in[0].dtype();
+    return train ? batch_norm_train(in[0], in[1], in[2], Tensor::zeros({c}, dtype),
+                                    Tensor::full({c}, 1, dtype), o)
+                 : batch_norm_eval(in[0], in[1], in[2], mean.to(dtype), var.to(dtype), o);
+  };
+  return {name, inputs, run, x};
+}
+
+std::vector<OpSample> norm_samples(bool train, Rng& rng) {
+  const Tensor step = Tensor::full({1}, 0.25), steps = Tensor::uniform({3}, 0.1f, 2, rng);
+  return {norm_sample("plain", {2, 3, 3, 3}, train, false, {}, rng),
+          norm_sample("relu, residual", {2, 3, 3, 3}, train, true, {.relu = true}, rng),
+          norm_sample("x_scale", {5, 3}, train, false, {.x_scale = steps}, rng),
+          norm_sample("all steps", {7, 3}, train, true,
+                      {.x_scale = step, .residual_scale = step, .relu = true}, rng),
+          norm_sample("two rows", {2, 1}, train, false, {}, rng)};
+}
+
+}  // namespace
+
+APPRENTICE_UNIT(batch_norm) {
+  op_samples().add("batch_norm_train", [](Rng& rng) { return norm_samples(true, rng); });
+  op_samples().add("batch_norm_eval", [](Rng& rng) {
+    std::vector<OpSample> samples = norm_samples(false, rng);
+    samples.push_back(norm_sample("no rows", {0, 2, 2, 3}, false, true, {.relu = true}, rng));
+    samples.push_back(norm_sample("one row", {1, 3}, false, false, {}, rng));
+    return samples;
+  });
+}

@@ -1,0 +1,164 @@
+#include <apprentice/core/ops/conv2d.h>
+
+#include <apprentice/base/unit.h>
+#include <apprentice/core/autograd.h>
+#include <apprentice/core/op_samples.h>
+#include <apprentice/kernels/conv2d.h>
+#include <apprentice/kernels/kernel_table.h>
+
+namespace apprentice {
+namespace {
+
+using kernels::Conv2dGeometry;
+
+Conv2dGeometry geometry_of(const Conv2dOptions& o) {
+  return {o.stride, o.padding, o.dilation, o.groups};
+}
+
+void check_sizes(const Tensor& x, const Tensor& weight, const Conv2dOptions& o) {
+  check<ShapeError>(x.rank() == 4, "conv2d: x is {}, expected [n, h, w, c]", x.shape().str());
+  check<ShapeError>(weight.rank() == 4, "conv2d: weight is {}, expected [out, kh, kw, in]",
+                    weight.shape().str());
+  for (size_t i = 0; i < 2; ++i)
+    check<ShapeError>(o.stride[i] > 0 && o.padding[i] >= 0 && o.dilation[i] > 0,
+                      "conv2d: stride {}, padding {}, dilation {} of axis {} make no sense",
+                      o.stride[i], o.padding[i], o.dilation[i], i);
+  check<ShapeError>(o.groups > 0 && x.size(3) % o.groups == 0 && weight.size(0) % o.groups == 0,
+                    "conv2d: {} groups do not divide {} and {} channels", o.groups, x.size(3),
+                    weight.size(0));
+  check<ShapeError>(weight.size(3) * o.groups == x.size(3),
+                    "conv2d: x has {} channels, weight {} takes {} in {} groups", x.size(3),
+                    weight.shape().str(), weight.size(3) * o.groups, o.groups);
+  check<ShapeError>(weight.size(1) > 0 && weight.size(2) > 0, "conv2d: weight is {}",
+                    weight.shape().str());
+}
+
+/// Shape of y; checks all that may be wrong with the inputs.
+Shape y_shape(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o) {
+  check_sizes(x, weight, o);
+  const int64_t out = weight.size(0);
+  check<ShapeError>(!bias || bias.shape() == Shape{out}, "conv2d: bias is {}, expected [{}]",
+                    bias ? bias.shape().str() : "", out);
+  check<DtypeError>(weight.dtype() == x.dtype() && (!bias || bias.dtype() == x.dtype()),
+                    "conv2d: x is {}, weight {}{}", name_of(x.dtype()), name_of(weight.dtype()),
+                    bias ? fmt::format(", bias {}", name_of(bias.dtype())) : "");
+  const Conv2dGeometry g = geometry_of(o);
+  const int64_t p = g.out_size(0, x.size(1), weight.size(1));
+  const int64_t q = g.out_size(1, x.size(2), weight.size(2));
+  check<ShapeError>(p > 0 && q > 0, "conv2d: weight {} does not fit into x {}",
+                    weight.shape().str(), x.shape().str());
+  return {x.size(0), p, q, out};
+}
+
+Tensor run(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o,
+           const Tensor& residual, bool relu) {
+  Tensor y = Tensor::empty(y_shape(x, weight, bias, o), x.dtype());
+  check<ShapeError>(!residual || residual.shape() == y.shape(),
+                    "conv2d: residual is {}, expected {}", residual ? residual.shape().str() : "",
+                    y.shape().str());
+  if (y.numel() == 0) return y;
+  with_float(x.dtype(), "conv2d", [&]<class T>() {
+    typename kernels::Conv2d<T>::Args args;
+    args.x = x.view<T, 4>();
+    args.w = weight.view<T, 4>();
+    if (bias) args.bias = bias.view<T, 1>();
+    if (residual) args.residual = residual.view<T, 4>();
+    args.y = y.view<T, 4>();
+    args.geometry = geometry_of(o);
+    args.relu = relu;
+    kernels::launch<kernels::Conv2d<T>>(args);
+  });
+  return y;
+}
+
+Tensor grad_of_x(const Tensor& grad_y, const Tensor& weight, const Shape& shape,
+                 const Conv2dOptions& o) {
+  if (grad_y.numel() == 0) return Tensor::zeros(shape, grad_y.dtype());
+  Tensor grad_x = Tensor::empty(shape, grad_y.dtype());
+  if (grad_x.numel() == 0) return grad_x;
+  with_float(grad_y.dtype(), "conv2d", [&]<class T>() {
+    kernels::launch<kernels::Conv2dBackwardData<T>>(
+        {grad_y.view<T, 4>(), weight.view<T, 4>(), grad_x.view<T, 4>(), geometry_of(o)});
+  });
+  return grad_x;
+}
+
+/// Gradients of weight and, if asked for, bias.
+std::pair<Tensor, Tensor> grad_of_weight(const Tensor& grad_y, const Tensor& x, const Shape& shape,
+                                         bool with_bias, const Conv2dOptions& o) {
+  Tensor grad_w = Tensor::zeros(shape, x.dtype()), grad_bias;
+  if (with_bias) grad_bias = Tensor::zeros({shape[0]}, x.dtype());
+  if (grad_y.numel() == 0) return {grad_w, grad_bias};
+  with_float(x.dtype(), "conv2d", [&]<class T>() {
+    typename kernels::Conv2dBackwardWeight<T>::Args args;
+    args.x = x.view<T, 4>();
+    args.grad_y = grad_y.view<T, 4>();
+    args.grad_w = grad_w.view<T, 4>();
+    if (with_bias) args.grad_bias = grad_bias.view<T, 1>();
+    args.geometry = geometry_of(o);
+    kernels::launch<kernels::Conv2dBackwardWeight<T>>(args);
+  });
+  return {grad_w, grad_bias};
+}
+
+}  // namespace
+
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
+              const Conv2dOptions& options) {
+  Tensor y = run(x, weight, bias, options, {}, false);
+  const bool wants_x = needs_grad(x), wants_bias = needs_grad(bias);
+  const bool wants_weight = needs_grad(weight) || wants_bias;
+  if (!wants_x && !wants_weight) return y;
+  const Saved for_weight(wants_weight ? x : Tensor()), for_x(wants_x ? weight : Tensor());
+  return record("conv2d", y, {x, weight, bias},
+                [=, x_shape = x.shape(), w_shape = weight.shape()](const Tensor& g) {
+                  std::vector<Tensor> grads(3);
+                  if (wants_x) grads[0] = grad_of_x(g, for_x.get(), x_shape, options);
+                  if (wants_weight)
+                    std::tie(grads[1], grads[2]) =
+                        grad_of_weight(g, for_weight.get(), w_shape, wants_bias, options);
+                  return grads;
+                });
+}
+
+Tensor conv2d_fused(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                    const Conv2dOptions& options, const Tensor& residual, bool relu) {
+  return run(x, weight, bias, options, residual, relu);
+}
+
+}  // namespace apprentice
+
+namespace {
+
+using namespace apprentice;
+
+OpSample conv_sample(const std::string& name, const Shape& x, const Shape& w, bool bias,
+                     const Conv2dOptions& options, const Shape& y, Rng& rng) {
+  std::vector<Tensor> inputs{Tensor::normal(x, 0, 1, rng), Tensor::normal(w, 0, 1, rng)};
+  if (bias) inputs.push_back(Tensor::normal({w[0]}, 0, 1, rng));
+  return {name, inputs,
+          [options](const auto& in) {
+            return conv2d(in[0], in[1], in.size() > 2 ? in[2] : Tensor(), options);
+          },
+          y};
+}
+
+}  // namespace
+
+APPRENTICE_UNIT(conv2d) {
+  op_samples().add("conv2d", [](Rng& rng) {
+    const auto sample = [&](const char* name, Shape x, Shape w, bool bias, Conv2dOptions o,
+                            Shape y) { return conv_sample(name, x, w, bias, o, y, rng); };
+    return std::vector{
+        sample("3x3 padded", {2, 4, 5, 3}, {4, 3, 3, 3}, true, {.padding = {1, 1}}, {2, 4, 5, 4}),
+        sample("stride 2", {1, 5, 4, 2}, {3, 3, 3, 2}, false, {.stride = {2, 2}, .padding = {1, 1}},
+               {1, 3, 2, 3}),
+        sample("1x1", {3, 1, 1, 1}, {1, 1, 1, 1}, true, {}, {3, 1, 1, 1}),
+        sample("grouped", {1, 3, 3, 4}, {6, 2, 2, 2}, true, {.groups = 2}, {1, 2, 2, 6}),
+        sample("depthwise, dilated", {1, 6, 5, 3}, {3, 3, 3, 1}, false,
+               {.padding = {2, 2}, .dilation = {2, 2}, .groups = 3}, {1, 6, 5, 3}),
+        sample("asymmetric", {1, 5, 4, 2}, {2, 1, 3, 2}, true,
+               {.stride = {2, 1}, .padding = {0, 2}, .dilation = {1, 2}}, {1, 3, 4, 2}),
+        sample("no images", {0, 4, 4, 2}, {3, 3, 3, 2}, true, {}, {0, 2, 2, 3})};
+  });
+}
