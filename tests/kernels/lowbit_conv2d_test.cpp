@@ -1,0 +1,252 @@
+#include <omp.h>
+
+#include <catch2/catch.hpp>
+
+#include <apprentice/kernels/lowbit_conv2d.h>
+
+#include "lowbit_problem.h"
+
+namespace apprentice {
+namespace {
+
+using kernels::Conv2dGeometry;
+using kernels::LowbitConv2d;
+
+/// Sizes of one convolution; everything else of a problem follows from these and the seed.
+struct Sizes {
+  int64_t n, h, w, in, out, kernel, stride, padding, dilation;
+  bool two_step;
+};
+
+/// What a kernel makes of one problem.
+struct Result {
+  std::vector<int32_t> acc, negative;
+  std::vector<uint8_t> codes;
+  friend bool operator==(const Result&, const Result&) = default;
+};
+
+enum class Shortcut { none, plain, option_a };
+
+template <int Bits>
+class Problem {
+ public:
+  using Op = LowbitConv2d<Bits>;
+
+  Problem(const Sizes& s, Shortcut shortcut, uint64_t seed)
+      : rng_(test::problem_rng(seed)),
+        x_(test::random_bytes(rng_, s.n * s.h * s.w * s.in)),
+        weight_(rng_, s.out, s.kernel * s.kernel * s.in),
+        epilogue_(rng_, s.out, s.kernel * s.kernel * s.in * 64, s.two_step, 255) {
+    args_.x = {x_.data(), {s.n, s.h, s.w, s.in}};
+    args_.weight = weight_.packed;
+    args_.kernel_size = {s.kernel, s.kernel};
+    args_.geometry.stride = {s.stride, s.stride};
+    args_.geometry.padding = {s.padding, s.padding};
+    args_.geometry.dilation = {s.dilation, s.dilation};
+    args_.two_step = s.two_step;
+    args_.epilogue = epilogue_.view;
+    p_ = args_.geometry.out_size(0, s.h, s.kernel);
+    q_ = args_.geometry.out_size(1, s.w, s.kernel);
+    add_shortcut(shortcut);
+  }
+
+  bool empty() const { return p_ <= 0 || q_ <= 0; }
+  typename Op::Args& args() { return args_; }
+
+  Result run(const kernels::Kernel<Op>& kernel) {
+    const int64_t n = args_.x.size(0), out = args_.weight.rows;
+    const auto count = size_t(n * p_ * q_ * out);
+    Result result{std::vector<int32_t>(count, -7), std::vector<int32_t>(count, -7),
+                  std::vector<uint8_t>(count, 77)};
+    auto args = args_;
+    args.acc = {result.acc.data(), {n, p_, q_, out}};
+    if (args.two_step) args.acc_negative = {result.negative.data(), {n, p_, q_, out}};
+    args.y = {result.codes.data(), {n, p_, q_, out}};
+    const auto prepacked = kernel.prepack(args);
+    args.prepacked = prepacked.get();
+    kernel.run(args, {});
+    return result;
+  }
+
+  /// Codes alone, prepacked on the fly: the road that inference takes must not differ.
+  std::vector<uint8_t> run_codes(const kernels::Kernel<Op>& kernel) {
+    const int64_t n = args_.x.size(0), out = args_.weight.rows;
+    std::vector<uint8_t> codes(size_t(n * p_ * q_ * out), 99);
+    auto args = args_;
+    args.y = {codes.data(), {n, p_, q_, out}};
+    kernel.run(args, {});
+    return codes;
+  }
+
+ private:
+  void add_shortcut(Shortcut shortcut) {
+    const int64_t n = args_.x.size(0), out = args_.weight.rows;
+    if (shortcut == Shortcut::none || empty()) return;
+    const bool full = shortcut == Shortcut::plain;
+    const int64_t h = full ? p_ : 2 * p_ - int64_t(rng_.below(2));
+    const int64_t w = full ? q_ : h == p_ ? q_ : 2 * q_ - int64_t(rng_.below(2));
+    const int64_t c = full ? out : (out + 1) / 2;
+    residual_ = test::random_bytes(rng_, n * h * w * c);
+    args_.residual = {residual_.data(), {n, h, w, c}};
+  }
+
+  Rng rng_;
+  std::vector<uint8_t> x_, residual_;
+  test::RandomCodes<Bits> weight_;
+  test::RandomEpilogue epilogue_;
+  typename Op::Args args_;
+  int64_t p_, q_;
+};
+
+/// Every kernel that runs here gives what the reference gives.
+template <int Bits>
+void compare_kernels(const Sizes& s, Shortcut shortcut, uint64_t seed) {
+  Problem<Bits> problem(s, shortcut, seed);
+  if (problem.empty()) return;
+  const auto& kernels = kernels::kernel_table<LowbitConv2d<Bits>>().kernels();
+  const Result expected = problem.run(kernels.back());
+  for (const auto& kernel : kernels) {
+    if (kernel.refuse && !kernel.refuse(problem.args()).empty()) continue;
+    INFO(kernel.name << " n" << s.n << " " << s.h << "x" << s.w << "x" << s.in << " -> " << s.out
+                     << " kernel " << s.kernel << " stride " << s.stride << " padding " << s.padding
+                     << " dilation " << s.dilation << " two_step " << s.two_step << " shortcut "
+                     << int(shortcut) << " seed " << seed);
+    const Result got = problem.run(kernel);
+    CHECK(bool(got.acc == expected.acc));
+    CHECK(bool(got.negative == expected.negative));
+    CHECK(bool(got.codes == expected.codes));
+    CHECK(bool(problem.run_codes(kernel) == expected.codes));
+  }
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE_SIG("low-bit convolution equals its reference for every small geometry",
+                       "[lowbit]", ((int Bits), Bits), 2, 4) {
+  uint64_t seed = 0;
+  for (int64_t size = 1; size <= 9; ++size) {
+    for (const int64_t stride : {1, 2}) {
+      for (const int64_t padding : {0, 1, 2}) {
+        for (const int64_t kernel : {1, 3, 5}) {
+          ++seed;
+          const bool two_step = Bits == 2 && seed % 2 == 0;
+          const Sizes sizes = {1 + int64_t(seed % 3),
+                               size,
+                               1 + (size * 5) % 9,
+                               3,
+                               17,
+                               kernel,
+                               stride,
+                               padding,
+                               1,
+                               two_step};
+          compare_kernels<Bits>(sizes, Shortcut(seed % 3), seed);
+        }
+      }
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE_SIG("low-bit convolution equals its reference for every number of channels",
+                       "[lowbit]", ((int Bits), Bits), 2, 4) {
+  uint64_t seed = 1000;
+  for (const int64_t in : {1, 3, 16, 17, 33, 64, 100}) {
+    for (const int64_t out : {1, 3, 16, 17, 32, 33, 64, 100}) {
+      ++seed;
+      const bool two_step = Bits == 2 && seed % 3 == 0;
+      const Sizes sizes = {2, 4, 5, in, out, 3, 1 + int64_t(seed % 2), 1, 1, two_step};
+      compare_kernels<Bits>(sizes, Shortcut(seed % 3), seed);
+    }
+  }
+}
+
+TEST_CASE("low-bit convolution equals its reference for wide rows, strips and dilation",
+          "[lowbit]") {
+  for (int64_t width = 9; width <= 34; ++width) {
+    const Sizes sizes = {1, 3, width, 16, 16 + 16 * (width % 2), 3, 1, 1, 1, width % 4 == 0};
+    compare_kernels<2>(sizes, Shortcut::plain, uint64_t(width));
+  }
+  compare_kernels<2>({3, 40, 40, 64, 32, 3, 1, 1, 1, false}, Shortcut::none, 2000);
+  compare_kernels<4>({2, 19, 17, 8, 24, 3, 2, 2, 2, false}, Shortcut::option_a, 2001);
+  compare_kernels<2>({1, 11, 12, 5, 9, 3, 1, 3, 3, true}, Shortcut::none, 2002);
+}
+
+TEST_CASE("low-bit convolution is the same for 1 and 2 threads", "[lowbit]") {
+  Problem<2> problem({3, 9, 9, 16, 33, 3, 1, 1, 1, false}, Shortcut::plain, 3000);
+  const int before = omp_get_max_threads();
+  for (const auto& kernel : kernels::kernel_table<LowbitConv2d<2>>().kernels()) {
+    if (kernel.refuse && !kernel.refuse(problem.args()).empty()) continue;
+    INFO(kernel.name);
+    omp_set_num_threads(1);
+    const Result one = problem.run(kernel);
+    omp_set_num_threads(2);
+    CHECK(bool(problem.run(kernel) == one));
+  }
+  omp_set_num_threads(before);
+}
+
+TEMPLATE_TEST_CASE_SIG("low-bit convolution of extreme codes is exact, without saturation",
+                       "[lowbit]", ((int Bits), Bits), 2, 4) {
+  const int64_t in = 64, out = 17;
+  const std::vector<uint8_t> x(size_t(3 * 3 * in), 255);
+  for (const int value : {kernels::min_code<Bits>, kernels::max_code<Bits>}) {
+    const test::RandomCodes<Bits> weight(int8_t(value), out, 9 * in);
+    typename LowbitConv2d<Bits>::Args args;
+    args.x = {x.data(), {1, 3, 3, in}};
+    args.weight = weight.packed;
+    args.kernel_size = {3, 3};
+    for (const auto& kernel : kernels::kernel_table<LowbitConv2d<Bits>>().kernels()) {
+      if (kernel.refuse && !kernel.refuse(args).empty()) continue;
+      std::vector<int32_t> acc(size_t(out), 0);
+      args.acc = {acc.data(), {1, 1, 1, out}};
+      kernel.run(args, {});
+      INFO(kernel.name << " code " << value);
+      CHECK(acc == std::vector<int32_t>(size_t(out), int32_t(9 * in * 255 * value)));
+    }
+  }
+}
+
+TEST_CASE("the reference convolution sums the products that its formula names", "[lowbit]") {
+  // x = [[1, 2], [3, 4]], one channel; t = the 2x2 window [[1, -1], [0, 1]], padding 1.
+  const std::vector<uint8_t> x = {1, 2, 3, 4};
+  const std::vector<int8_t> codes = {1, -1, 0, 1};
+  uint8_t packed = 0;
+  kernels::pack_codes<2>({codes.data(), {1, 4}}, &packed);
+  std::vector<int32_t> acc(9), negative(9);
+  LowbitConv2d<2>::Args args;
+  args.x = {x.data(), {1, 2, 2, 1}};
+  args.weight = {&packed, 1, 4};
+  args.kernel_size = {2, 2};
+  args.geometry.padding = {1, 1};
+  args.acc = {acc.data(), {1, 3, 3, 1}};
+  const auto& reference = kernels::kernel_table<LowbitConv2d<2>>().kernels().back();
+  REQUIRE(reference.name == "ternary_conv2d_u8w2_cpu_reference");
+  reference.run(args, {});
+  CHECK(acc == std::vector<int32_t>{1, 2, 0, 2, 3, 2, -3, -1, 4});
+
+  args.two_step = true;
+  args.acc_negative = {negative.data(), {1, 3, 3, 1}};
+  reference.run(args, {});
+  CHECK(acc == std::vector<int32_t>{1, 2, 0, 3, 5, 2, 0, 3, 4});
+  CHECK(negative == std::vector<int32_t>{0, 0, 0, 1, 2, 0, 3, 4, 0});
+}
+
+TEST_CASE("grouped low-bit convolution falls to the reference, which computes it", "[lowbit]") {
+  // Two groups of one channel each: out channel o sees input channel o only.
+  const std::vector<uint8_t> x = {5, 7};
+  const std::vector<int8_t> codes = {1, -1};
+  std::vector<uint8_t> packed(2);
+  kernels::pack_codes<2>({codes.data(), {2, 1}}, packed.data());
+  std::vector<int32_t> acc(2);
+  LowbitConv2d<2>::Args args;
+  args.x = {x.data(), {1, 1, 1, 2}};
+  args.weight = {packed.data(), 2, 1};
+  args.geometry.groups = 2;
+  args.acc = {acc.data(), {1, 1, 1, 2}};
+  const auto& kernel = kernels::kernel_table<LowbitConv2d<2>>().select(args);
+  CHECK(kernel.family == "reference");
+  kernel.run(args, {});
+  CHECK(acc == std::vector<int32_t>{5, -7});
+}
+
+}  // namespace apprentice
