@@ -1,0 +1,15 @@
+# Fails if a source under ROOT includes one of ours by a quoted path: such an include would go round
+# the include folders, which are what keeps the direction of dependencies.
+set(found "")
+foreach(folder core data distill kernels models nn quant)
+  file(GLOB_RECURSE sources ${ROOT}/${folder}/*.h ${ROOT}/${folder}/*.cpp)
+  foreach(source IN LISTS sources)
+    file(STRINGS ${source} lines REGEX "^ *# *include *(\"|<\\.)")
+    foreach(line IN LISTS lines)
+      string(APPEND found "\n${source}: ${line}")
+    endforeach()
+  endforeach()
+endforeach()
+if(found)
+  message(FATAL_ERROR "write <apprentice/TARGET/FILE> instead:${found}")
+endif()

@@ -1,0 +1,16 @@
+# Fails if an object of OBJECTS, compiled for one instruction set, defines a weak symbol outside of a
+# namespace of that set: the linker may pick any object's copy of an inline function or template, for
+# all callers, and a processor without the instructions would then stop at it.
+set(found "")
+foreach(object IN LISTS OBJECTS)
+  execute_process(COMMAND ${NM} --defined-only --demangle ${object} OUTPUT_VARIABLE symbols
+                  COMMAND_ERROR_IS_FATAL ANY)
+  string(REGEX MATCHALL "[0-9a-f]+ [WVu] [^\n]+" weak "${symbols}")
+  list(FILTER weak EXCLUDE REGEX "::(avx2|avx512|vnni)::|DW\\.ref\\.__gxx_personality")
+  foreach(symbol IN LISTS weak)
+    string(APPEND found "\n${object}: ${symbol}")
+  endforeach()
+endforeach()
+if(found)
+  message(FATAL_ERROR "weak symbols in code for one instruction set:${found}")
+endif()
