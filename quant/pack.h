@@ -13,25 +13,27 @@ namespace apprentice::quant {
 struct ModelInfo {
   std::string arch;                             ///< the first word names the architecture
   Policy policy;                                ///< written only if it quantizes
-  std::map<std::string, std::string> metadata;  ///< further keys
+  std::map<std::string, std::string> metadata;  ///< further keys, of model files only
 };
 
+/// Images that a packed network takes, in pixels.
 struct PackOptions {
-  int64_t height = 32, width = 32, channels = 3;  ///< of the images
+  int64_t height = 32, width = 32, channels = 3;
 };
 
 /// Writes the packed form of `model` (docs/packed_format.md) to `path`, exactly: codes, scales and
-/// the epilogue constants are those that eval mode uses. How layers follow each other is read off
-/// one eval forward of a random image; at the end the written network is run on it, too, and must
-/// give the same logits, bit for bit (CheckFailed). Without activation quantizers the weights alone
-/// are packed. ConfigError naming the layer that does not fit: a mixture of quantized and f32
-/// layers, a quantized stem or classifier, codes that neither 2 nor 4 bits hold. CheckFailed for
-/// weights that are not finite. CannotCreate or IoError if the file cannot be written.
+/// epilogue constants are those that eval mode uses. How layers follow each other is read off one eval
+/// forward of a random image, on which the packed network, too, is run before anything is written: its
+/// logits must be the same bits.
+/// Without activation quantizers the weights alone are packed.
+/// ConfigError naming the layer that does not fit: f32 layers among quantized ones, a quantized stem or
+/// classifier beside quantized activations, groups or dilation. CheckFailed for weights that are not
+/// finite, and if the logits differ. CannotCreate or IoError if the file cannot be written.
 void pack(nn::TensorModule& model, const ModelInfo& info, const std::string& path,
           const PackOptions& options = {});
 
-/// A model file's state from a file with packed weights alone: `L.weight` = scale * code in f32,
-/// all other tensors as they are. Metadata without the policy. DamagedFile naming the tensor.
+/// A model file's state from a file with packed weights alone: `L.weight` = scale * code in f32, all
+/// other tensors as they are, metadata as they are. DamagedFile naming file and tensor.
 State unpack_weights(const std::string& path);
 
 }  // namespace apprentice::quant

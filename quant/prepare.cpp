@@ -86,7 +86,6 @@ void rescale(const Layer& layer) {
   if (!(largest > 0)) return;
   const float c = 1 / largest;
   scale_in_place(w, c);
-  if (layer.fused->options().conv.bias) scale_in_place(layer.module->parameter("bias"), c);
   scale_in_place(layer.fused->bn().buffer("running_mean"), c);
   scale_in_place(layer.fused->bn().buffer("running_var"), c * c);
   layer.module->buffer(kGain).fill(c);
