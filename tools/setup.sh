@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Installs the system packages that are missing, configures a Release build in build/ and builds the
+# program: build/apprentice. Asks nothing; a second call has little to do.
+#
+#   tools/setup.sh            the program
+#   tools/setup.sh --tests    also what tools/test.sh needs
+#   tools/setup.sh --all      also what tools/test.sh --all needs
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(g++ cmake ninja-build libfmt-dev nlohmann-json3-dev libdnnl-dev libjpeg-dev libarchive-dev
+  libxxhash-dev libtomlplusplus-dev libcli11-dev)
+tests=OFF
+case "${1-}" in
+  '') ;;
+  --tests) tests=ON packages+=(catch2 clang-format) ;;
+  --all) tests=ON packages+=(catch2 clang-format clang libomp-dev) ;;
+  *) echo "setup: unknown option '$1'; known: --tests, --all" >&2; exit 2 ;;
+esac
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+is_installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+# Runs a command as root, quietly; its output is shown only if it fails.
+as_root() {
+  local sudo=()
+  [ "$(id -u)" = 0 ] || sudo=(sudo -n)
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive "$@" >"$log" 2>&1 || { cat "$log" >&2; return 1; }
+}
+
+install_missing() {
+  local missing=() package
+  for package in "${packages[@]}"; do is_installed "$package" || missing+=("$package"); done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  echo "setup: installing ${missing[*]}"
+  as_root apt-get update -qq || echo "setup: apt-get update failed; trying with the lists at hand" >&2
+  if ! as_root apt-get install -y -qq --no-install-recommends "${missing[@]}"; then
+    echo "setup: could not install packages. As root: apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+}
+
+if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then
+  install_missing
+else
+  echo "setup: not a Debian system; needed, by their names there: ${packages[*]}" >&2
+fi
+
+# A tree that was moved or copied brings a cache of another place along: begin anew.
+if [ -f build/CMakeCache.txt ] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" build/CMakeCache.txt; then
+  rm -rf build
+fi
+# Tests that were built once stay built.
+if grep -qsxF 'APPRENTICE_TESTS:BOOL=ON' build/CMakeCache.txt; then tests=ON; fi
+cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DAPPRENTICE_TESTS="$tests" >"$log" 2>&1 ||
+  { cat "$log" >&2; exit 1; }
+cmake --build build --target apprentice_program
+echo "setup: the program is build/apprentice"

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Builds everything and runs all tests; the last line counts them. Under 25 minutes on two cores.
+#
+#   tools/test.sh          g++ Release: the whole suite; ASan and UBSan: base, kernels, packed, core;
+#                          clang-format
+#   tools/test.sh --all    also clang, shared libraries, and TSan for what runs threads of its own
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+all=no packages=--tests
+case "${1-}" in
+  '') ;;
+  --all) all=yes packages=--all ;;
+  *) echo "test: unknown option '$1'; known: --all" >&2; exit 2 ;;
+esac
+
+passed=0 failed=0
+jobs=$(nproc)
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+heading() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
+
+# check NAME COMMAND...: one test that is a command.
+check() {
+  local name=$1
+  shift
+  if "$@" >"$log" 2>&1; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    cat "$log"
+    echo "FAILED: $name"
+  fi
+}
+
+# suite BUILD [CTEST OPTION...]: runs the tests of a build folder and counts them.
+suite() {
+  local build=$1 counts
+  shift
+  ctest --test-dir "$build" --output-on-failure -j"$jobs" --no-tests=error "$@" | tee "$log" |
+    grep -vE '^ *[0-9]+/[0-9]+ Test .* Passed |^ *Start +[0-9]+:'
+  counts=$(sed -nE 's/^[0-9]+% tests passed, ([0-9]+) tests? failed out of ([0-9]+)$/\1 \2/p' "$log")
+  if [ -z "$counts" ]; then
+    failed=$((failed + 1))
+    echo "FAILED: no tests ran in $build"
+    return
+  fi
+  failed=$((failed + ${counts% *}))
+  passed=$((passed + ${counts#* } - ${counts% *}))
+}
+
+# build FOLDER TARGETS CMAKE OPTION...: configures and builds; a failure counts as one.
+build() {
+  local folder=$1 targets=$2
+  shift 2
+  # shellcheck disable=SC2086
+  if cmake -S . -B "$folder" -G Ninja "$@" >"$log" 2>&1 && cmake --build "$folder" --target $targets; then
+    return 0
+  fi
+  cat "$log"
+  echo "FAILED: building $folder"
+  failed=$((failed + 1))
+  return 1
+}
+
+sources() { find core kernels nn data quant models distill tools tests -name '*.h' -o -name '*.cpp'; }
+
+heading 'set-up'
+if ! tools/setup.sh $packages; then
+  echo '0 passed, 1 failed'
+  exit 1
+fi
+
+heading 'build and test, Release'
+build build all -DCMAKE_BUILD_TYPE=Release -DAPPRENTICE_TESTS=ON && suite build
+
+heading 'ASan and UBSan: base, kernels, packed, core'
+export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+build build-asan 'base_tests kernels_tests packed_tests core_tests' -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+  -DAPPRENTICE_SANITIZE=address,undefined -DAPPRENTICE_TOOLS=OFF &&
+  suite build-asan -L '^(base|kernels|packed|core)$'
+
+heading 'clang-format'
+# shellcheck disable=SC2046
+check 'clang-format' clang-format --dry-run -Werror $(sources)
+
+if [ $all = yes ]; then
+  heading 'clang'
+  build build-clang all -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++ -DAPPRENTICE_TESTS=ON &&
+    suite build-clang
+
+  heading 'shared libraries'
+  build build-shared all -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=ON -DAPPRENTICE_TESTS=ON &&
+    suite build-shared
+
+  heading 'TSan'
+  # The OpenMP runtime is not built for TSan, which then sees races in it: one thread there, and the
+  # threads of our own (loader, teacher, buffers) under watch.
+  build build-tsan 'base_tests data_tests distill_tests' -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+    -DAPPRENTICE_SANITIZE=thread -DAPPRENTICE_TOOLS=OFF &&
+    OMP_NUM_THREADS=1 suite build-tsan -L '^(base|data|distill)$'
+fi
+
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]
