@@ -1,0 +1,34 @@
+#include <omp.h>
+
+#include <apprentice/base/unit.h>
+#include <apprentice/kernels/cpu/ordered_pool_simd_internal.h>
+#include <apprentice/kernels/cpu/simd_registration_internal.h>
+#include <apprentice/kernels/ordered_pool.h>
+
+namespace apprentice::kernels {
+namespace {
+
+template <class T>
+void run(const OrderedPoolSimd& simd, const typename OrderedPool<T>::Args& args) {
+  const int64_t n = args.x.size(0), pixels = args.x.size(1) * args.x.size(2), c = args.x.size(3);
+  const float factor = args.step / float(pixels);
+#pragma omp parallel for if (n > 1 && !omp_in_parallel())
+  for (int64_t i = 0; i < n; ++i) {
+    const T* x = args.x.data + i * pixels * c;
+    float* y = args.y.data + i * c;
+    if constexpr (std::is_same_v<T, float>) {
+      simd.of_f32(x, pixels, c, factor, y);
+    } else {
+      simd.of_u8(x, pixels, c, factor, y);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace apprentice::kernels
+
+APPRENTICE_UNIT(ordered_pool) {
+  using namespace apprentice::kernels;
+  add_simd<OrderedPool<float>>(APPRENTICE_SIMD_SET(ordered_pool), run<float>);
+  add_simd<OrderedPool<uint8_t>>(APPRENTICE_SIMD_SET(ordered_pool), run<uint8_t>);
+}
