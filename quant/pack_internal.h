@@ -1,0 +1,19 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include <apprentice/packed/description.h>
+#include <apprentice/quant/pack.h>
+
+namespace apprentice::quant {
+
+/// Metadata of a packed file.
+std::map<std::string, std::string> metadata_of(const ModelInfo& info,
+                                               const packed::Description& network);
+
+/// pack() for a model whose activations are quantized.
+void pack_network(nn::TensorModule& model, const ModelInfo& info, const std::string& path,
+                  const PackOptions& options);
+
+}  // namespace apprentice::quant
