@@ -5,7 +5,7 @@
 #                          clang-format
 #   tools/test.sh --all    also clang, shared libraries, and TSan for what runs threads of its own
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 
 all=no packages=--tests
 case "${1-}" in

@@ -81,6 +81,9 @@ function(apprentice_isa_objects target kind isa sources)
                              $<TARGET_PROPERTY:${target},INTERFACE_INCLUDE_DIRECTORIES>)
   target_link_libraries(${objects} PRIVATE $<TARGET_PROPERTY:${target},LINK_LIBRARIES>)
   target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)
+  if(NOT isa STREQUAL "baseline")
+    set_property(GLOBAL APPEND PROPERTY APPRENTICE_ISA_OBJECTS ${objects})
+  endif()
 endfunction()
 
 # Is the imported target nothing but headers, so that who links ours privately needs nothing of it?
