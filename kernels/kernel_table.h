@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,6 +15,8 @@ namespace apprentice::kernels {
 /// Weights in the order in which one kernel reads them: opaque, made once by that kernel's `prepack`.
 struct Prepacked {
   virtual ~Prepacked() = default;
+  /// Memory that it takes.
+  virtual int64_t bytes() const = 0;
 };
 
 /// One way to compute the operation Op, a struct with `name` and `Args` (plain views).

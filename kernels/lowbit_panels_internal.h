@@ -11,7 +11,9 @@ namespace apprentice::kernels {
 
 /// Weights in the order of kernels/cpu/lowbit_strip_internal.h: one byte a code, zero where padded.
 struct LowbitPanels final : Prepacked {
-  explicit LowbitPanels(size_t bytes) : memory(bytes) {}
+  explicit LowbitPanels(size_t size) : memory(size) {}
+  int64_t bytes() const override { return int64_t(memory.bytes()); }
+
   Buffer memory;
   int64_t panel_bytes = 0, blocks = 0;
   std::vector<int32_t> start;  ///< [panels in a block: P, N][blocks * lanes]: -128 * sum of a row

@@ -11,6 +11,7 @@ namespace {
 /// Codes of the weights, one byte each, in the order of the file.
 struct Decoded final : Prepacked {
   std::vector<int8_t> codes;
+  int64_t bytes() const override { return int64_t(codes.size()); }
 };
 
 template <int Bits>

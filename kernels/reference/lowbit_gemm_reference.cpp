@@ -9,6 +9,7 @@ namespace {
 
 struct Decoded final : Prepacked {
   std::vector<int8_t> codes;
+  int64_t bytes() const override { return int64_t(codes.size()); }
 };
 
 template <class X, int Bits>
