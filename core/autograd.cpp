@@ -55,6 +55,17 @@ class Backward {
     }
   }
 
+  /// Adds a complete gradient to the leaf's own and tells who waits for it.
+  static void deliver(const std::shared_ptr<TensorImpl>& leaf, Tensor grad) {
+    if (leaf->grad) {
+      accumulate(leaf->grad, grad);
+    } else {
+      leaf->grad = sole_owner(grad) ? std::move(grad) : grad.clone();
+    }
+    Tensor handle(leaf);
+    if (leaf->grad_ready) leaf->grad_ready(handle);
+  }
+
  private:
   /// Collects the nodes below `root` and counts on how many edges each leaf waits.
   void visit(const std::shared_ptr<Node>& root) {
@@ -90,16 +101,6 @@ class Backward {
     Tensor& sum = pending_leaf_[leaf.get()];
     if (grad) add_to(sum, std::move(grad));
     if (--waiting_[leaf.get()] == 0 && sum) deliver(leaf, std::exchange(sum, {}));
-  }
-
-  static void deliver(const std::shared_ptr<TensorImpl>& leaf, Tensor grad) {
-    if (leaf->grad) {
-      accumulate(leaf->grad, grad);
-    } else {
-      leaf->grad = sole_owner(grad) ? std::move(grad) : grad.clone();
-    }
-    Tensor handle(leaf);
-    if (leaf->grad_ready) leaf->grad_ready(handle);
   }
 
   std::vector<std::shared_ptr<Node>> nodes_;
@@ -177,8 +178,9 @@ void Tensor::backward(const Tensor& grad) const {
                     shape().str());
   check<ShapeError>(!grad || grad.shape() == shape(), "backward: gradient {}, expected {}",
                     grad ? grad.shape().str() : "", shape().str());
-  check(node() != nullptr, "backward: this tensor is a leaf");
-  Backward(node(), grad ? grad.detach() : full(shape(), 1, dtype())).run();
+  Tensor seed = grad ? grad.detach() : full(shape(), 1, dtype());
+  if (!node()) return Backward::deliver(impl_, std::move(seed));
+  Backward(node(), std::move(seed)).run();
 }
 
 }  // namespace apprentice

@@ -96,7 +96,10 @@ class Tensor {
   /// What backward() added up so far; undefined before.
   Tensor grad() const;
   void set_grad(Tensor grad);
-  /// Adds d(this)/d(leaf) to every leaf; `grad` is the upstream gradient (1 if undefined, for one element).
+  /// Adds d(this)/d(leaf) to every leaf and gives what operations saved back on the way, so it runs
+  /// once through a graph. `grad` is the upstream gradient (1 if undefined, for one element).
+  /// ShapeError if it does not fit, Error if nothing here requires a gradient, if an earlier
+  /// backward() released the graph or if a saved tensor was written to since.
   void backward(const Tensor& grad = {}) const;
   /// Called with the leaf each time its gradient of one backward() is complete. Gradient reduction
   /// over processes hangs here.
