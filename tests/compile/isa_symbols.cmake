@@ -1,6 +1,10 @@
-# Fails if an object of OBJECTS, compiled for one instruction set, defines a weak symbol outside of a
-# namespace of that set: the linker may pick any object's copy of an inline function or template, for
+# Fails if an object of OBJECTS (joined by |), made for one instruction set, defines a weak symbol outside
+# of a namespace of that set: the linker may pick any object's copy of an inline function or template, for
 # all callers, and a processor without the instructions would then stop at it.
+string(REPLACE "|" ";" OBJECTS "${OBJECTS}")
+if(NOT OBJECTS)
+  message(FATAL_ERROR "no objects to look at")
+endif()
 set(found "")
 foreach(object IN LISTS OBJECTS)
   execute_process(COMMAND ${NM} --defined-only --demangle ${object} OUTPUT_VARIABLE symbols

@@ -1,6 +1,7 @@
 # Configures, builds and runs the project CONSUMER in WORK, anew; fails where a step does.
 #   INSTALL_FROM  a build folder to install to WORK/prefix first, for find_package
-#   COMMON        options for CMake: generator, compiler, build type
+#   GENERATOR, COMPILER, LAUNCHER, FLAGS  of the build; LAUNCHER and FLAGS may be empty
+#   TREE          the project's tree, to copy to WORK/tree with the files of ADD dropped in
 #   NOT_LINKED    a regular expression that no line of `ldd` may match
 cmake_minimum_required(VERSION 3.25)
 
@@ -22,8 +23,22 @@ if(INSTALL_FROM)
     message(FATAL_ERROR "private headers are installed: ${private}")
   endif()
 endif()
-step("configure" ${CMAKE_COMMAND} -S ${CONSUMER} -B ${WORK}/build ${COMMON}
-     -D CMAKE_PREFIX_PATH=${WORK}/prefix)
+if(TREE)
+  foreach(part CMakeLists.txt core kernels nn data quant models distill tools/cmake)
+    get_filename_component(above ${part} DIRECTORY)
+    file(COPY ${TREE}/${part} DESTINATION ${WORK}/tree/${above})
+  endforeach()
+  file(GLOB_RECURSE added RELATIVE ${ADD} ${ADD}/*)
+  foreach(file IN LISTS added)
+    if(EXISTS ${WORK}/tree/${file})
+      message(FATAL_ERROR "${file} is no new file")
+    endif()
+  endforeach()
+  file(COPY ${ADD}/ DESTINATION ${WORK}/tree)
+endif()
+step("configure" ${CMAKE_COMMAND} -S ${CONSUMER} -B ${WORK}/build -G ${GENERATOR}
+     -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}
+     -D CMAKE_CXX_FLAGS=${FLAGS} -D CMAKE_PREFIX_PATH=${WORK}/prefix -D TREE=${WORK}/tree)
 step("build" ${CMAKE_COMMAND} --build ${WORK}/build --target consumer)
 step("run" ${WORK}/build/consumer)
 message("${output}")

@@ -18,15 +18,15 @@ packed::Description description() {
 
 void write(const char* path) {
   const std::vector<float> one{1}, zero{0}, signs{1, -1}, zeros{0, 0};
-  write_safetensors(path,
-                    {tensor_bytes<float>("conv1.weight", {1, 1, 1, 1}, one),
-                     tensor_bytes<float>("conv1.a", {1}, one),
-                     tensor_bytes<float>("conv1.b", {1}, zero),
-                     tensor_bytes<float>("linear.weight", {2, 1}, signs),
-                     tensor_bytes<float>("linear.bias", {2}, zeros)},
-                    {{packed::kFormatKey, packed::kFormat},
-                     {packed::kSchemaKey, packed::kSchema},
-                     {packed::kNetworkKey, packed::to_json(description())}});
+  write_safetensors(
+      path,
+      {tensor_bytes<float>("conv1.weight", {1, 1, 1, 1}, one),
+       tensor_bytes<float>("conv1.a", {1}, one), tensor_bytes<float>("conv1.b", {1}, zero),
+       tensor_bytes<float>("linear.weight", {2, 1}, signs),
+       tensor_bytes<float>("linear.bias", {2}, zeros)},
+      {{packed::kFormatKey, packed::kFormat},
+       {packed::kSchemaKey, packed::kSchema},
+       {packed::kNetworkKey, packed::to_json(description())}});
 }
 
 }  // namespace
