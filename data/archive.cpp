@@ -1,6 +1,9 @@
 #include <archive.h>
 #include <archive_entry.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <memory>
 
 #include <apprentice/base/error.h>
@@ -50,8 +53,9 @@ void for_each_member(const std::filesystem::path& path,
   archive_read_support_filter_zstd(from.get());
   archive_read_support_format_tar(from.get());
   const std::string source = path.string();
+  check<IoError>(access(source.c_str(), R_OK) == 0, "{}: {}", source, std::strerror(errno));
   int status = archive_read_open_filename(from.get(), source.c_str(), kReadBytes);
-  check<IoError>(status == ARCHIVE_OK, "{}: {}", source, why(from.get()));
+  check<DamagedFile>(status == ARCHIVE_OK, "{}: {}", source, why(from.get()));
   int64_t seen = 0;
   for (archive_entry* entry = nullptr;; ++seen) {
     status = archive_read_next_header(from.get(), &entry);

@@ -11,6 +11,11 @@ namespace {
 
 /// The bytes of the samples, one after the other, [n, h, w, c] u8.
 Tensor gather(const ImageSet& set, const std::vector<int64_t>& ids) {
+  check<ShapeError>(
+      set.channels == 3 && int64_t(set.labels.size()) == set.count &&
+          int64_t(set.pixels.size()) == set.count * set.image_bytes(),
+      "batch: set '{}' holds {} labels and {} bytes of pixels, expected {} of {}x{}x3", set.name,
+      set.labels.size(), set.pixels.size(), set.count, set.height, set.width);
   Tensor pixels =
       Tensor::empty({int64_t(ids.size()), set.height, set.width, set.channels}, Dtype::u8);
   uint8_t* to = pixels.data<uint8_t>();
@@ -26,7 +31,7 @@ Tensor gather(const ImageSet& set, const std::vector<int64_t>& ids) {
 
 Batch make_batch(const ImageSet& set, const std::vector<int64_t>& ids,
                  const Augmentation& augmentation, uint64_t seed, int64_t epoch) {
-  const int64_t n = int64_t(ids.size());
+  const int64_t n = int64_t(ids.size()), classes = int64_t(set.classes.size());
   const Tensor pixels = gather(set, ids);
   Batch batch;
   batch.ids = ids;
@@ -41,7 +46,10 @@ Batch make_batch(const ImageSet& set, const std::vector<int64_t>& ids,
     shifts[size_t(2 * i)] = transform.dy;
     shifts[size_t(2 * i + 1)] = transform.dx;
     mirrors[size_t(i)] = transform.mirror ? 1 : 0;
-    batch.labels.data<int64_t>()[i] = set.labels[size_t(id)];
+    const int64_t label = set.labels[size_t(id)];
+    check(label >= 0 && label < classes, "batch: sample {} has label {}, expected 0 to {}", id,
+          label, classes - 1);
+    batch.labels.data<int64_t>()[i] = label;
   }
   const bool changed = augmentation.max_shift != 0 || augmentation.mirror;
   const Normalization& normal = set.normalization;

@@ -69,7 +69,7 @@ std::vector<std::string> names_of_split(const std::string& split);
 /// APPRENTICE_UNIT.
 struct Format {
   /// One line for users: what is in such files.
-  std::string what;
+  std::string what{};
   /// Formats are asked from the highest; the first that finds something reads it.
   int priority = 0;
   /// The files (or folders) that make up `split` ("train", "test") at `place`, a file or folder
@@ -77,24 +77,25 @@ struct Format {
   /// for any split.
   std::function<std::vector<std::filesystem::path>(const std::filesystem::path& place,
                                                    const std::string& split)>
-      find;
+      find{};
   /// Reads what find() returned. MissingInput, IoError or DamagedFile naming the file.
-  std::function<ImageSet(const std::vector<std::filesystem::path>& files, const ReadOptions&)> load;
+  std::function<ImageSet(const std::vector<std::filesystem::path>& files, const ReadOptions&)>
+      load{};
 };
 Registry<Format>& formats();
 
 /// A data set that users call by name. One that is merely found in files needs no entry here.
 struct NamedSet {
   /// One line for users.
-  std::string what;
+  std::string what{};
   /// Makes `split` out of nothing, with `size` samples (0: the default number). Null if it is no
   /// generated set.
-  std::function<ImageSet(const std::string& split, int64_t size)> generate;
+  std::function<ImageSet(const std::string& split, int64_t size)> generate{};
   /// Downloads the set into the folder `to` (created), checked against its checksum; IoError saying
   /// what failed. Null if it cannot be had that way.
-  std::function<void(const std::filesystem::path& to)> fetch;
+  std::function<void(const std::filesystem::path& to)> fetch{};
   /// For the error message: which files to put in its folder and where they come from.
-  std::string how_to_get;
+  std::string how_to_get{};
 };
 Registry<NamedSet>& datasets();
 

@@ -111,11 +111,11 @@ ImageSet decode_images(const EncodedImages& images, const ReadOptions& options) 
                        what);
     if (++set.bad.count <= BadSamples::kMaxNames) set.bad.names.push_back(what);
   }
-  check<DamagedFile>(
-      set.bad.count * 2 <= set.count,
-      "{}: {} of {} pictures are no JPEG of {}x{} pixels, the size of most; first: {}",
-      images.source, set.bad.count, set.count, set.width, set.height,
-      set.bad.names.empty() ? "" : set.bad.names.front());
+  check<DamagedFile>(set.bad.count * 2 <= set.count,
+                     "{}: {} of {} pictures cannot be used, as all must be JPEGs of one size, here "
+                     "{}x{}; first: {}",
+                     images.source, set.bad.count, set.count, set.width, set.height,
+                     set.bad.names.empty() ? "" : set.bad.names.front());
   for (int64_t i = 0; i < set.count && set.bad.count > 0; ++i) {
     if (faults[size_t(i)]) replace(set, i, faults);
   }

@@ -11,12 +11,12 @@ namespace apprentice::data {
 
 struct FindOptions {
   /// Roots of --data-root, asked before APPRENTICE_DATA, "." and "../shared".
-  std::vector<std::string> data_roots;
-  ReadOptions read;
+  std::vector<std::string> data_roots{};
+  ReadOptions read{};
   /// May a named set that is not there be downloaded from its official place?
   bool download = true;
   /// Told what takes long ("downloading cifar10 ..."); may be empty.
-  std::function<void(const std::string&)> note;
+  std::function<void(const std::string&)> note{};
 };
 
 /// The roots that are searched, in order: data_roots, the folder in APPRENTICE_DATA, ".",

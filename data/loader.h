@@ -14,7 +14,7 @@ struct LoaderOptions {
   int64_t batch = 128;
   bool shuffle = false;
   bool drop_last = false;
-  Augmentation augmentation;
+  Augmentation augmentation{};
   uint64_t seed = 0;
   /// Threads that prepare batches ahead; 0: next() prepares its batch itself.
   int workers = 0;
