@@ -96,7 +96,8 @@ Scaled ConvBn2d::forward(const Scaled& x, const Scaled& residual) {
   const EffectiveWeight weight = conv_->effective("weight");
   const bool grads = needs_grad(
       {x.data, weight.data, bn_->parameter("weight"), bn_->parameter("bias"), residual.data});
-  if (training() || grads) return forward_graph(x, weight, residual);
+  const bool codes_in_f64 = activation_ && x.data.dtype() != Dtype::f32;
+  if (training() || grads || codes_in_f64) return forward_graph(x, weight, residual);
   Observation seen;
   if (activation_)
     seen = forward_codes(x, weight, residual);

@@ -50,8 +50,8 @@ struct Observation {
 ///     convolves, adds the residual and clamps;
 ///   activation quantizer: kernels/epilogue.h exactly as the packed network runs it, on the integer
 ///     sums where x and weight are codes, else (the stem) on sums in fixed order (groups of 1);
-///     the clamp to [0, max_code] is the ReLU. f32 only. ConfigError if the integers could reach
-///     2^24, where f32 stops being exact.
+///     the clamp to [0, max_code] is the ReLU. ConfigError if the integers could reach 2^24, where
+///     f32 stops being exact. In f64, which has no epilogue, the way of train mode is taken.
 class ConvBn2d final : public Module {
  public:
   struct Options {

@@ -98,10 +98,11 @@ void Module::load_state_dict(const StateDict& state) {
     if (matches("*num_batches_tracked", file_key)) continue;
     const std::string key = own.count(file_key) ? file_key : key_of(file_key);
     const auto target = own.find(key);
-    if (target == own.end() || !given.emplace(key, &tensor).second) {
+    if (target == own.end() || (key != file_key && state.count(key))) {
       unknown.push_back(file_key);
       continue;
     }
+    given.emplace(key, &tensor);
     check<ShapeError>(tensor.shape() == target->second.shape(), "{}: got {}, the model has {}",
                       file_key, tensor.shape().str(), target->second.shape().str());
   }
