@@ -12,7 +12,7 @@ template <class T>
 void quantize_uniform(const typename QuantizeUniform<T>::Args& a) {
   for (int64_t i = 0; i < a.x.numel(); ++i) {
     const T t = a.x(i) * a.inv_step;
-    a.codes(i) = !(t > a.min_code) ? a.min_code : t > a.max_code ? a.max_code : std::rint(t);
+    a.codes(i) = !(t > a.min_code) ? a.min_code : t > a.max_code ? a.max_code : std::rint(t) + T(0);
   }
 }
 
