@@ -1,0 +1,139 @@
+#include <cmath>
+
+#include <apprentice/kernels/lowbit_conv2d.h>
+#include <apprentice/packed/step_internal.h>
+
+namespace apprentice::packed {
+namespace {
+
+/// Most taps whose sum of 255 * 8 each stays below 2^31.
+constexpr int64_t kMostTaps = (int64_t(1) << 31) / (255 * 8);
+
+template <int Bits>
+class ConvStep final : public Step {
+ public:
+  using Op = kernels::LowbitConv2d<Bits>;
+
+  ConvStep(const SafetensorsFile& file, const Layer& l, const Activation& in,
+           const Activation& shortcut, const kernels::Preference& preference) {
+    layer = l;
+    x = in;
+    residual = shortcut;
+    y = output_map(file, layer, x);
+    check_shortcut(file);
+    info.stored = layer.weights;
+    info.weights = layer.out * taps();
+    info.macs = info.weights * y.height * y.width;
+    read_steps(file);
+    constants_ = read_constants(file, *this, two_step());
+    prepack(read_weights(file), preference);
+  }
+
+  void run(const Chunk& chunk) const override {
+    auto args = arguments();
+    args.x = x.view<const uint8_t>(chunk.x, chunk.images);
+    if (layer.residual >= 0) {
+      args.residual = residual.view<const uint8_t>(chunk.residual, chunk.images);
+    }
+    args.y = y.view<uint8_t>(chunk.y, chunk.images);
+    args.prepacked = prepacked_.get();
+    if (!chunk.trace) return kernel_->run(args, {});
+    std::vector<int32_t> acc(size_t(args.y.numel())), negative(two_step() ? acc.size() : 0);
+    args.acc = {acc.data(), args.y.sizes};
+    if (two_step()) args.acc_negative = {negative.data(), args.y.sizes};
+    kernel_->run(args, {});
+    LayerTrace trace;
+    trace.layer = &layer;
+    trace.first_image = chunk.first;
+    trace.acc = args.acc;
+    trace.acc_negative = args.acc_negative;
+    trace.codes = args.y;
+    (*chunk.trace)(trace);
+  }
+
+ private:
+  bool two_step() const { return layer.weights == "ttq"; }
+  int64_t taps() const { return layer.kernel[0] * layer.kernel[1] * layer.in; }
+
+  void check_shortcut(const SafetensorsFile& file) const {
+    check<DamagedFile>(taps() <= kMostTaps, "{}: layer '{}': {} taps, expected at most {}",
+                       file.name(), layer.name, taps(), kMostTaps);
+    if (layer.residual < 0) return;
+    const auto halved = [](int64_t size) { return (size + 1) / 2; };
+    const bool whole = residual.height == y.height && residual.width == y.width;
+    const bool half = halved(residual.height) == y.height && halved(residual.width) == y.width;
+    check<DamagedFile>((whole || half) && residual.channels <= y.channels,
+                       "{}: layer '{}': residual {} is [{}, {}, {}], which does not fit the output "
+                       "[{}, {}, {}]",
+                       file.name(), layer.name, layer.residual, residual.height, residual.width,
+                       residual.channels, y.height, y.width, y.channels);
+  }
+
+  /// The steps are not computed with (a and a_neg hold them), but must make sense.
+  void read_steps(const SafetensorsFile& file) {
+    const TensorInfo& scale = file.get(layer.name + ".weight_scale");
+    const bool per_channel = scale.shape == Shape{layer.out} && !two_step();
+    check_steps(
+        file, read_floats(file, *this, "weight_scale", per_channel ? Shape{layer.out} : Shape{1}));
+    if (two_step()) check_steps(file, read_floats(file, *this, "weight_scale_neg", {1}));
+    memory = 0;
+  }
+  void check_steps(const SafetensorsFile& file, const std::vector<float>& steps) const {
+    for (const float step : steps) {
+      check<DamagedFile>(step >= 0, "{}: layer '{}': weight_scale is {}, expected at least 0",
+                         file.name(), layer.name, step);
+    }
+  }
+
+  kernels::PackedCodes<Bits> read_weights(const SafetensorsFile& file) {
+    const std::string name = layer.name + ".weight_packed";
+    const TensorInfo& tensor = file.get(name);
+    const Shape shape = {layer.out, kernels::packed_row_bytes(Bits, taps())};
+    check<DamagedFile>(tensor.dtype == "U8" && tensor.shape == shape,
+                       "{}: tensor '{}' is {} {}, expected U8 {}", file.name(), name, tensor.dtype,
+                       tensor.shape.str(), shape.str());
+    const kernels::PackedCodes<Bits> codes = {reinterpret_cast<const uint8_t*>(tensor.data.data()),
+                                              layer.out, taps()};
+    kernels::check_codes(codes, fmt::format("{}: tensor '{}'", file.name(), name));
+    info.bytes += int64_t(tensor.data.size());
+    return codes;
+  }
+
+  void prepack(const kernels::PackedCodes<Bits>& codes, const kernels::Preference& preference) {
+    auto args = arguments();
+    args.x.sizes = {1, x.height, x.width, x.channels};
+    args.weight = codes;
+    args.y.sizes = {1, y.height, y.width, y.channels};
+    kernel_ = &choose<Op>(args, preference, info);
+    prepacked_ = kernel_->prepack(args);
+    memory += prepacked_->bytes();
+  }
+
+  /// What is the same in every run; the codes themselves are not needed once prepacked.
+  typename Op::Args arguments() const {
+    typename Op::Args args;
+    args.weight = {nullptr, layer.out, taps()};
+    args.kernel_size = layer.kernel;
+    args.geometry = geometry_of(layer);
+    args.two_step = two_step();
+    args.epilogue = constants_.epilogue(layer);
+    return args;
+  }
+
+  Constants constants_;
+  const kernels::Kernel<Op>* kernel_ = nullptr;
+  std::shared_ptr<const kernels::Prepacked> prepacked_;
+};
+
+}  // namespace
+
+std::unique_ptr<Step> make_conv(const SafetensorsFile& file, const Layer& layer,
+                                const Activation& x, const Activation& residual,
+                                const kernels::Preference& preference) {
+  if (layer.weights == "int4") {
+    return std::make_unique<ConvStep<4>>(file, layer, x, residual, preference);
+  }
+  return std::make_unique<ConvStep<2>>(file, layer, x, residual, preference);
+}
+
+}  // namespace apprentice::packed

@@ -1,0 +1,140 @@
+#include <apprentice/kernels/ordered_conv2d.h>
+#include <apprentice/kernels/ordered_linear.h>
+#include <apprentice/kernels/ordered_pool.h>
+#include <apprentice/packed/step_internal.h>
+
+namespace apprentice::packed {
+namespace {
+
+class Stem final : public Step {
+ public:
+  using Op = kernels::OrderedConv2d;
+
+  Stem(const SafetensorsFile& file, const Layer& l, const Activation& in,
+       const kernels::Preference& preference) {
+    layer = l;
+    x = in;
+    y = output_map(file, layer, x);
+    const Shape shape = {layer.out, layer.kernel[0], layer.kernel[1], layer.in};
+    info.stored = "f32";
+    info.weights = shape.numel();
+    info.macs = info.weights * y.height * y.width;
+    weight_ = read_floats(file, *this, "weight", shape);
+    constants_ = read_constants(file, *this, false);
+    kernel_ = &choose<Op>(arguments(), preference, info);
+  }
+
+  void run(const Chunk& chunk) const override {
+    Op::Args args = arguments();
+    args.x = x.view<const float>(chunk.x, chunk.images);
+    args.y = y.view<uint8_t>(chunk.y, chunk.images);
+    if (!chunk.trace) return kernel_->run(args, {});
+    std::vector<float> sums(size_t(args.y.numel()));
+    args.sums = {sums.data(), args.y.sizes};
+    kernel_->run(args, {});
+    LayerTrace trace;
+    trace.layer = &layer;
+    trace.first_image = chunk.first;
+    trace.sums = args.sums;
+    trace.codes = args.y;
+    (*chunk.trace)(trace);
+  }
+
+ private:
+  Op::Args arguments() const {
+    Op::Args args;
+    args.w = {weight_.data(), {layer.out, layer.kernel[0], layer.kernel[1], layer.in}};
+    args.geometry = geometry_of(layer);
+    args.epilogue = constants_.epilogue(layer);
+    return args;
+  }
+
+  std::vector<float> weight_;
+  Constants constants_;
+  const kernels::Kernel<Op>* kernel_;
+};
+
+/// Hands out a row of values of each image.
+void trace_values(const Chunk& chunk, const Layer& layer, const Activation& y) {
+  if (!chunk.trace) return;
+  LayerTrace trace;
+  trace.layer = &layer;
+  trace.first_image = chunk.first;
+  trace.values = {static_cast<const float*>(chunk.y), {chunk.images, y.channels}};
+  (*chunk.trace)(trace);
+}
+
+class Pool final : public Step {
+ public:
+  using Op = kernels::OrderedPool<uint8_t>;
+
+  Pool(const Layer& l, const Activation& in, const kernels::Preference& preference) {
+    layer = l;
+    x = in;
+    y.channels = x.channels;
+    kernel_ = &choose<Op>(Op::Args{}, preference, info);
+  }
+
+  void run(const Chunk& chunk) const override {
+    Op::Args args;
+    args.x = x.view<const uint8_t>(chunk.x, chunk.images);
+    args.step = layer.step;
+    args.y = {static_cast<float*>(chunk.y), {chunk.images, y.channels}};
+    kernel_->run(args, {});
+    trace_values(chunk, layer, y);
+  }
+
+ private:
+  const kernels::Kernel<Op>* kernel_;
+};
+
+class Linear final : public Step {
+ public:
+  using Op = kernels::OrderedLinear;
+
+  Linear(const SafetensorsFile& file, const Layer& l, const Activation& in,
+         const kernels::Preference& preference) {
+    layer = l;
+    x = in;
+    check<DamagedFile>(x.channels == layer.in, "{}: layer '{}': in is {}, but activation {} has {}",
+                       file.name(), layer.name, layer.in, layer.x, x.channels);
+    y.channels = layer.out;
+    info.stored = "f32";
+    info.weights = layer.out * layer.in + layer.out;
+    info.macs = layer.out * layer.in;
+    weight_ = read_floats(file, *this, "weight", {layer.out, layer.in});
+    bias_ = read_floats(file, *this, "bias", {layer.out});
+    kernel_ = &choose<Op>(Op::Args{}, preference, info);
+  }
+
+  void run(const Chunk& chunk) const override {
+    Op::Args args;
+    args.x = {static_cast<const float*>(chunk.x), {chunk.images, layer.in}};
+    args.w = {weight_.data(), {layer.out, layer.in}};
+    args.bias = {bias_.data(), {layer.out}};
+    args.y = {static_cast<float*>(chunk.y), {chunk.images, layer.out}};
+    kernel_->run(args, {});
+    trace_values(chunk, layer, y);
+  }
+
+ private:
+  std::vector<float> weight_, bias_;
+  const kernels::Kernel<Op>* kernel_;
+};
+
+}  // namespace
+
+std::unique_ptr<Step> make_stem(const SafetensorsFile& file, const Layer& layer,
+                                const Activation& x, const kernels::Preference& preference) {
+  return std::make_unique<Stem>(file, layer, x, preference);
+}
+std::unique_ptr<Step> make_pool(const SafetensorsFile&, const Layer& layer, const Activation& x,
+                                const kernels::Preference& preference) {
+  return std::make_unique<Pool>(layer, x, preference);
+}
+std::unique_ptr<Step> make_linear(const SafetensorsFile& file, const Layer& layer,
+                                  const Activation& x, const kernels::Preference& preference) {
+  return std::make_unique<Linear>(file, layer, x, preference);
+}
+
+}  // namespace apprentice::packed

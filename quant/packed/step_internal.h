@@ -1,0 +1,89 @@
+#pragma once
+
+#include <memory>
+
+#include <apprentice/base/safetensors.h>
+#include <apprentice/kernels/conv2d.h>
+#include <apprentice/kernels/epilogue.h>
+#include <apprentice/packed/packed_network.h>
+
+namespace apprentice::packed {
+
+/// One activation of the network: an image of f32, a map of u8 codes, or a row of f32 values.
+struct Activation {
+  int64_t height = 1, width = 1, channels = 0;
+  bool codes = false;
+
+  int64_t numel() const { return height * width * channels; }
+  int64_t bytes() const { return numel() * (codes ? 1 : int64_t(sizeof(float))); }
+  template <class T>
+  View4<T> view(void* memory, int64_t images) const {
+    return {static_cast<T*>(memory), {images, height, width, channels}};
+  }
+};
+
+/// Some images on their way through the network; memory of one layer's activations.
+struct Chunk {
+  int64_t first = 0, images = 0;
+  void *x = nullptr, *residual = nullptr, *y = nullptr;
+  const Trace* trace = nullptr;  ///< null: nobody listens
+};
+
+/// One layer, ready to run: kernel chosen, weights prepacked.
+class Step {
+ public:
+  virtual ~Step() = default;
+  virtual void run(const Chunk& chunk) const = 0;
+
+  Layer layer;
+  LayerInfo info;
+  Activation x, residual, y;
+  int64_t memory = 0;  ///< bytes of weights and constants
+};
+
+/// The step of a layer that reads `x` (and `residual`). DamagedFile naming file, layer and tensor.
+std::unique_ptr<Step> make_stem(const SafetensorsFile& file, const Layer& layer,
+                                const Activation& x, const kernels::Preference& preference);
+std::unique_ptr<Step> make_conv(const SafetensorsFile& file, const Layer& layer,
+                                const Activation& x, const Activation& residual,
+                                const kernels::Preference& preference);
+std::unique_ptr<Step> make_pool(const SafetensorsFile& file, const Layer& layer,
+                                const Activation& x, const kernels::Preference& preference);
+std::unique_ptr<Step> make_linear(const SafetensorsFile& file, const Layer& layer,
+                                  const Activation& x, const kernels::Preference& preference);
+
+/// The tensor `layer.suffix` as f32 of this shape, all finite; adds to what `info` counts.
+std::vector<float> read_floats(const SafetensorsFile& file, Step& step, const std::string& suffix,
+                               const Shape& shape);
+/// The f32 constants of the epilogue; `two_step` has a_neg too.
+struct Constants {
+  std::vector<float> a, a_negative, b;
+  kernels::Epilogue epilogue(const Layer& layer) const;
+};
+Constants read_constants(const SafetensorsFile& file, Step& step, bool two_step);
+/// Output map of a stem or conv; DamagedFile if the window does not fit or channels disagree.
+Activation output_map(const SafetensorsFile& file, const Layer& layer, const Activation& x);
+kernels::Conv2dGeometry geometry_of(const Layer& layer);
+
+/// The kernel that `preference` gives for `args`, noted in `info` with the refusals on the way. An
+/// operation that no kernel of the preferred family computes at all takes its best one.
+template <class Op>
+const kernels::Kernel<Op>& choose(const typename Op::Args& args,
+                                  const kernels::Preference& preference, LayerInfo& info) {
+  const auto& table = kernels::kernel_table<Op>();
+  kernels::Preference wanted;
+  for (const auto& kernel : table.kernels()) {
+    if (kernel.family == preference.family) wanted = preference;
+  }
+  const auto& chosen = table.select(args, wanted);
+  info.kernel = chosen.name;
+  for (const auto& kernel : table.kernels()) {
+    if (&kernel == &chosen) break;
+    std::string reason = kernel.refuse ? kernel.refuse(args) : "";
+    if (reason.empty()) reason = fmt::format("family '{}' is preferred", wanted.family);
+    info.refusals.push_back({kernel.name, std::move(reason)});
+  }
+  return chosen;
+}
+
+}  // namespace apprentice::packed
