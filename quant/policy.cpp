@@ -55,7 +55,10 @@ void check_layer(const LayerPolicy& layer, const std::string& where) {
 }
 
 LayerPolicy merged(LayerPolicy layer, const LayerOverride& other) {
-  if (!other.weights.empty()) layer.weights = other.weights;
+  if (!other.weights.empty()) {
+    layer.per_channel = layer.per_channel && other.weights == layer.weights;
+    layer.weights = other.weights;
+  }
   if (!other.activations.empty()) layer.activations = other.activations;
   if (other.w_bits != 0) layer.w_bits = other.w_bits;
   if (other.a_bits != 0) layer.a_bits = other.a_bits;

@@ -14,7 +14,8 @@ struct LayerPolicy {
   int a_bits = 8;
 };
 
-/// Another choice for the layers whose name matches a pattern; empty or zero fields change nothing.
+/// Another choice for the layers whose name matches a pattern; empty or zero fields change nothing,
+/// and another method has one scale a layer.
 struct LayerOverride {
   std::string layers;  ///< pattern, * stands for any characters: "layer3.*"
   std::string weights, activations;
