@@ -31,7 +31,7 @@ struct Conv2dGeometry {
 ///   x         [n, h, w, c]
 ///   w         [out, kh, kw, c / groups]
 ///   bias      [out], or absent
-///   residual  [n, p, q, out], or absent; may be y itself
+///   residual  [n, p, q, out], or absent; y itself costs the fast kernels
 ///   y         [n, p, q, out], overwritten; must not alias x or w
 /// Sizes must fit; no kernel checks them. Sums in T in any order, by a direct algorithm (never
 /// Winograd), so sums of integers below 2^24 (f32) are exact (docs/numerics.md, rule 1).

@@ -1,5 +1,6 @@
 #include <apprentice/base/unit.h>
 #include <apprentice/kernels/dense/conv2d_onednn_internal.h>
+#include <apprentice/kernels/elementwise.h>
 #include <apprentice/kernels/kernel_table.h>
 
 namespace apprentice::kernels {
@@ -8,23 +9,14 @@ namespace {
 using onednn::ConvShape;
 using Args = Conv2d<float>::Args;
 
-enum class Add { none, in_place, other };
-
 struct Forward {
   dnnl::convolution_forward::primitive_desc desc;
   dnnl::convolution_forward primitive;
   std::optional<onednn::Reorder> weight;
 };
 
-Add add_of(const Args& args) {
-  if (!args.residual) return Add::none;
-  return args.residual.data == args.y.data ? Add::in_place : Add::other;
-}
-
-Forward make_forward(const ConvShape& shape, bool bias, Add add, bool relu) {
+Forward make_forward(const ConvShape& shape, bool bias, bool relu) {
   dnnl::post_ops after;
-  if (add == Add::in_place) after.append_sum(1.0f);
-  if (add == Add::other) after.append_binary(dnnl::algorithm::binary_add, shape.image(shape.y));
   if (relu) after.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
   dnnl::primitive_attr attr = onednn::attributes();
   attr.set_post_ops(after);
@@ -41,13 +33,27 @@ Forward make_forward(const ConvShape& shape, bool bias, Add add, bool relu) {
   return forward;
 }
 
+/// y = relu?(y + residual). oneDNN could add in the same pass, but version 2.6.3 does so wrongly
+/// (binary post-op where the channels do not fill its blocks) or crashes (sum followed by ReLU).
+void add_residual(View4<const float> residual, View4<float> y, bool relu) {
+  const View1<const float> r{residual.data, {residual.numel()}};
+  const View1<float> all{y.data, {y.numel()}};
+  if (relu) {
+    map_binary(View1<const float>(all), r, all, [](float a, float b) {
+      const float sum = a + b;
+      return sum < 0 ? 0.0f : sum;
+    });
+  } else {
+    map_binary(View1<const float>(all), r, all, [](float a, float b) { return a + b; });
+  }
+}
+
 void conv2d(const Args& args, Stream) {
   static onednn::Cache<Forward> cache;
   const ConvShape shape(args.x.sizes, args.w.sizes, args.y.sizes, args.geometry);
-  const bool bias = bool(args.bias);
-  const Add add = add_of(args);
-  const auto forward = cache.get(shape.key(int64_t(add) * 4 + bias * 2 + args.relu),
-                                 [&] { return make_forward(shape, bias, add, args.relu); });
+  const bool bias = bool(args.bias), relu = args.relu && !args.residual;
+  const auto forward =
+      cache.get(shape.key(bias * 2 + relu), [&] { return make_forward(shape, bias, relu); });
   const void* weight = args.w.data;
   if (forward->weight) {
     void* reordered = onednn::workspace<onednn::WeightTag>(forward->weight->to.get_size());
@@ -60,10 +66,13 @@ void conv2d(const Args& args, Stream) {
       {DNNL_ARG_WEIGHTS, onednn::wrap(desc.weights_desc(), weight)},
       {DNNL_ARG_DST, onednn::wrap(desc.dst_desc(), args.y.data)}};
   if (bias) memory.emplace(DNNL_ARG_BIAS, onednn::wrap(desc.bias_desc(), args.bias.data));
-  if (add == Add::other)
-    memory.emplace(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1,
-                   onednn::wrap(desc.dst_desc(), args.residual.data));
   onednn::execute(forward->primitive, desc.scratchpad_desc(), std::move(memory));
+  if (args.residual) add_residual(args.residual, args.y, args.relu);
+}
+
+std::string refuse(const Args& a) {
+  if (a.residual && a.residual.data == a.y.data) return "the residual is the output itself";
+  return onednn::refuse_empty(a.x.numel(), a.w.numel(), a.y.numel());
 }
 
 }  // namespace
@@ -74,10 +83,6 @@ APPRENTICE_UNIT(conv2d_onednn) {
   kernel_table<Conv2d<float>>().add({.name = "conv2d_f32_cpu_onednn",
                                      .family = "onednn",
                                      .priority = 100,
-                                     .refuse =
-                                         [](const Args& a) {
-                                           return onednn::refuse_empty(a.x.numel(), a.w.numel(),
-                                                                       a.y.numel());
-                                         },
+                                     .refuse = refuse,
                                      .run = conv2d});
 }

@@ -1,0 +1,164 @@
+#include <apprentice/kernels/batch_norm.h>
+
+#include "kernels/agreement.h"
+
+using namespace apprentice;
+using namespace apprentice::kernels;
+using test::kEpsilon;
+using test::Outputs;
+using test::Random;
+
+namespace {
+
+/// Rows that one f32 partial sum may span (a block holds at most 64 wide rows a column).
+constexpr double kRowsOfSum = 64;
+
+struct Problem {
+  int64_t m, c;
+  float offset;  ///< mean of x, which its deviation is 1 from
+  View2<const float> x, residual, grad_y;
+  View1<const float> gamma, beta, eps;
+  float residual_scale;
+  bool relu, with_residual;
+
+  explicit Problem(Random& random)
+      : m(random.pick({1, 2, 5, 63, 64, 65, 300, 1025})),
+        c(random.pick({1, 3, 8, 16, 17, 32, 64, 100})),
+        offset(float(random.pick({0, 0, 3, -100}))),
+        x(random.uniform<2>({m, c}, offset - 1.5f, offset + 1.5f)),
+        residual(random.uniform<2>({m, c})),
+        grad_y(random.uniform<2>({m, c})),
+        gamma(random.uniform<1>({c}, 0.5f, 1.5f)),
+        beta(random.uniform<1>({c})),
+        eps(random.uniform<1>({random.flip() ? c : 1}, 1e-3f, 2e-3f)),
+        residual_scale(random.flip() ? 1.0f : 0.25f),
+        relu(random.flip()),
+        with_residual(random.flip()) {}
+
+  double largest() const { return std::abs(double(offset)) + 1.5; }
+  View2<const float> residual_or_none() const {
+    return with_residual ? residual : View2<const float>{};
+  }
+};
+
+/// The largest 1 / sqrt(var + eps) of a channel.
+double largest_inv_std(const Problem& p) {
+  double largest = 0;
+  for (int64_t j = 0; j < p.c; ++j) {
+    double mean = 0, var = 0;
+    for (int64_t i = 0; i < p.m; ++i) mean += double(p.x(i, j)) / double(p.m);
+    for (int64_t i = 0; i < p.m; ++i) var += std::pow(double(p.x(i, j)) - mean, 2) / double(p.m);
+    largest = std::max(largest, 1 / std::sqrt(var + 1e-3));
+  }
+  return largest;
+}
+
+}  // namespace
+
+TEST_CASE("every batch_norm_train kernel agrees with the reference on random problems") {
+  const auto seed = GENERATE(range(0u, 40u));
+  CAPTURE(seed);
+  Random random(seed);
+  const Problem p(random);
+  // A block's mean is rounded once at the size of x, then corrected by a sum of kRowsOfSum differences
+  // of at most 3. Squares are summed without cancellation: a relative error, which inv_std halves.
+  const double mean_bound = kEpsilon * (p.largest() + kRowsOfSum * 3);
+  const double relative = (kRowsOfSum + 6) * kEpsilon;
+  const double inv_std = largest_inv_std(p), inv_std_bound = relative * inv_std;
+  const double y_bound =
+      8 * kEpsilon * (3 * inv_std * 1.5 + 2) + 1.5 * (3 * inv_std_bound + inv_std * mean_bound);
+  test::agree<BatchNormTrain<float>>([&](Outputs& out) {
+    BatchNormTrain<float>::Args a;
+    a.x = p.x, a.gamma = p.gamma, a.beta = p.beta, a.eps = p.eps;
+    a.residual = p.residual_or_none(), a.residual_scale = p.residual_scale, a.relu = p.relu;
+    a.y = out.view<2>({p.m, p.c}, y_bound);
+    a.mean = out.view<1>({p.c}, mean_bound), a.var = out.view<1>({p.c}, relative * 9);
+    a.inv_std = out.view<1>({p.c}, inv_std_bound);
+    return a;
+  });
+}
+
+TEST_CASE("every batch_norm_eval kernel agrees with the reference on random problems") {
+  const auto seed = GENERATE(range(100u, 120u));
+  CAPTURE(seed);
+  Random random(seed);
+  const Problem p(random);
+  const auto mean = random.uniform<1>({p.c}, p.offset - 1, p.offset + 1);
+  const auto var = random.uniform<1>({p.c}, 0.1f, 2.0f);
+  // |x - mean| <= 2.5 and inv_std <= 3.2, and x - mean carries a rounding at its own size.
+  const double bound = 8 * kEpsilon * (2.5 * 3.2 * 1.5 + 2);
+  test::agree<BatchNormEval<float>>([&](Outputs& out) {
+    BatchNormEval<float>::Args a;
+    a.x = p.x, a.gamma = p.gamma, a.beta = p.beta, a.mean = mean, a.var = var, a.eps = p.eps;
+    a.residual = p.residual_or_none(), a.residual_scale = p.residual_scale, a.relu = p.relu;
+    a.y = out.view<2>({p.m, p.c}, bound);
+    a.inv_std = out.view<1>({p.c}, 2 * kEpsilon * 3.2);
+    return a;
+  });
+}
+
+TEST_CASE("every batch_norm_backward kernel agrees with the reference on random problems") {
+  const auto seed = GENERATE(range(200u, 240u));
+  CAPTURE(seed);
+  Random random(seed);
+  const Problem p(random);
+  const auto mean = random.uniform<1>({p.c}, p.offset - 1, p.offset + 1);
+  const auto inv_std = random.uniform<1>({p.c}, 0.5f, 2.0f);
+  const auto y = random.uniform<2>({p.m, p.c});
+  const bool fixed = random.flip(), grad_x = random.flip(), grad_residual = random.flip();
+  const double m = double(p.m), largest_xhat = 2.5 * 2;
+  const double beta_bound = (kRowsOfSum + 1) * kEpsilon * m;
+  const double gamma_bound = (kRowsOfSum + 4) * kEpsilon * m * largest_xhat;
+  const double x_bound = 1.5 * 2 *
+                         (8 * kEpsilon * (2 + largest_xhat * largest_xhat) +
+                          (beta_bound + largest_xhat * gamma_bound) / m);
+  test::agree<BatchNormBackward<float>>([&](Outputs& out) {
+    BatchNormBackward<float>::Args a;
+    a.x = p.x, a.grad_y = p.grad_y, a.gamma = p.gamma, a.mean = mean, a.inv_std = inv_std;
+    if (p.relu) a.y = y;
+    a.residual_scale = p.residual_scale, a.fixed_statistics = fixed;
+    if (grad_x) a.grad_x = out.view<2>({p.m, p.c}, x_bound);
+    if (grad_residual) a.grad_residual = out.view<2>({p.m, p.c}, kEpsilon);
+    a.grad_gamma = out.view<1>({p.c}, gamma_bound), a.grad_beta = out.view<1>({p.c}, beta_bound);
+    return a;
+  });
+}
+
+TEST_CASE("batch_norm_train gives the same bits on any number of threads") {
+  Random random(5);
+  const int64_t m = 5000, c = 16;
+  const auto x = random.uniform<2>({m, c}), ones = random.uniform<2>({1, c}, 1, 1);
+  const float eps = 1e-5f;
+  std::vector<std::vector<float>> results;
+  const int before = omp_get_max_threads();
+  for (int threads : {1, 2, 3}) {
+    omp_set_num_threads(threads);
+    Outputs out;
+    BatchNormTrain<float>::Args a;
+    a.x = x, a.gamma = a.beta = {ones.data, {c}}, a.eps = {&eps, {1}};
+    a.y = out.view<2>({m, c}, 0);
+    a.mean = out.view<1>({c}, 0), a.var = out.view<1>({c}, 0), a.inv_std = out.view<1>({c}, 0);
+    launch<BatchNormTrain<float>>(a);
+    results.emplace_back(a.y.data, a.y.data + a.y.numel());
+  }
+  omp_set_num_threads(before);
+  CHECK(results[0] == results[1]);
+  CHECK(results[0] == results[2]);
+}
+
+TEST_CASE("batch_norm_backward may overwrite grad_y") {
+  Random random(6);
+  const int64_t m = 130, c = 20;
+  const auto x = random.uniform<2>({m, c}), grad_y = random.uniform<2>({m, c});
+  const auto ones = random.uniform<1>({c}, 1, 1);
+  const double bound = 1.5 * 2 * (100 * kEpsilon * 10);
+  test::agree<BatchNormBackward<float>>([&](Outputs& out) {
+    BatchNormBackward<float>::Args a;
+    const auto shared = out.updated(grad_y, bound);
+    a.x = a.y = x, a.grad_y = shared, a.grad_x = shared;
+    a.gamma = a.mean = a.inv_std = ones;
+    a.grad_gamma = out.view<1>({c}, m * 70 * kEpsilon * 2);
+    a.grad_beta = out.view<1>({c}, m * 65 * kEpsilon);
+    return a;
+  });
+}
