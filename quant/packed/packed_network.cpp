@@ -94,6 +94,12 @@ void PackedNetwork::State::load(const SafetensorsFile& file, const Options& opti
     steps.push_back(std::move(step));
   }
   check_tensors(file);
+  const kernels::Preference& wanted = options.kernels;
+  const bool found = std::any_of(infos.begin(), infos.end(), [&](const LayerInfo& info) {
+    return info.family == wanted.family;
+  });
+  check<DeviceError>(!wanted.require || wanted.family.empty() || found,
+                     "{}: no layer has a kernel of family '{}'", file.name(), wanted.family);
   plan_slots();
 }
 

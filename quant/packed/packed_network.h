@@ -19,7 +19,7 @@ struct LayerInfo {
   int64_t weights = 0;                     ///< number of weights, bias included
   int64_t bytes = 0;                       ///< of its tensors in the file, constants included
   int64_t macs = 0;                        ///< multiply-accumulates an image, padding counted
-  std::string kernel;                      ///< chosen kernel
+  std::string kernel, family;              ///< chosen kernel
   std::vector<kernels::Refusal> refusals;  ///< kernels that declined on the way to it
 };
 
@@ -46,8 +46,9 @@ class PackedNetwork {
   };
 
   /// MissingInput, DamagedFile naming file, layer and tensor for all that does not fit; ConfigError
-  /// for a weights-only file (32A), which `eval` decodes instead; DeviceError if a required kernel
-  /// family cannot run a layer.
+  /// for a weights-only file (32A), which `eval` decodes instead; DeviceError if a kernel of
+  /// a required family declines a layer, or no layer has one. An operation of which no kernel of that
+  /// family exists (the stem under "vnni") takes its best.
   static PackedNetwork load(const std::string& path, const Options& options);
   static PackedNetwork load(const std::string& path) { return load(path, Options()); }
   static PackedNetwork load(const SafetensorsFile& file, const Options& options);

@@ -77,6 +77,7 @@ const kernels::Kernel<Op>& choose(const typename Op::Args& args,
   }
   const auto& chosen = table.select(args, wanted);
   info.kernel = chosen.name;
+  info.family = chosen.family;
   for (const auto& kernel : table.kernels()) {
     if (&kernel == &chosen) break;
     std::string reason = kernel.refuse ? kernel.refuse(args) : "";
