@@ -165,11 +165,12 @@ bool needs_grad(const std::vector<Tensor>& inputs) {
   return std::any_of(inputs.begin(), inputs.end(), [](const Tensor& t) { return needs_grad(t); });
 }
 
-Tensor record(const char* op, Tensor y, const std::vector<Tensor>& inputs, Node::Vjp vjp) {
+Tensor record(const char* op, const Tensor& y, const std::vector<Tensor>& inputs, Node::Vjp vjp) {
   if (!needs_grad(inputs)) return y;
-  y.impl()->requires_grad = true;
-  y.impl()->node = std::make_shared<Node>(op, inputs, std::move(vjp));
-  return y;
+  Tensor result = y.detach();
+  result.impl()->requires_grad = true;
+  result.impl()->node = std::make_shared<Node>(op, inputs, std::move(vjp));
+  return result;
 }
 
 void Tensor::backward(const Tensor& grad) const {

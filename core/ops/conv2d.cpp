@@ -86,8 +86,9 @@ Tensor grad_of_x(const Tensor& grad_y, const Tensor& weight, const Shape& shape,
 /// Gradients of weight and, if asked for, bias.
 std::pair<Tensor, Tensor> grad_of_weight(const Tensor& grad_y, const Tensor& x, const Shape& shape,
                                          bool with_bias, const Conv2dOptions& o) {
-  Tensor grad_w = Tensor::zeros(shape, x.dtype()), grad_bias;
-  if (with_bias) grad_bias = Tensor::zeros({shape[0]}, x.dtype());
+  const auto make = grad_y.numel() == 0 ? Tensor::zeros : Tensor::empty;
+  Tensor grad_w = make(shape, x.dtype()), grad_bias;
+  if (with_bias) grad_bias = make({shape[0]}, x.dtype());
   if (grad_y.numel() == 0) return {grad_w, grad_bias};
   with_float(x.dtype(), "conv2d", [&]<class T>() {
     typename kernels::Conv2dBackwardWeight<T>::Args args;

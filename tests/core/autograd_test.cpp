@@ -215,3 +215,16 @@ TEST_CASE("a vjp that returns too few gradients is an error that names it") {
       record("broken", x.clone(), {x, x}, [](const Tensor& g) { return std::vector{g}; });
   CHECK_THROWS_WITH(y.backward(), Catch::Contains("broken"));
 }
+
+TEST_CASE("a vjp that holds what it was recorded for does not keep itself alive") {
+  Tensor x = leaf({1});
+  const size_t before = memory_use().live;
+  {
+    const Tensor inner = x.detach().clone();
+    const Tensor y =
+        record("holds", inner, {x}, [inner](const Tensor&) { return std::vector{inner}; });
+    CHECK(y.requires_grad());
+    CHECK_FALSE(inner.requires_grad());
+  }
+  CHECK(memory_use().live == before);
+}
