@@ -138,19 +138,8 @@ ImageSet load_named(const std::string& name, const std::string& split, const Fin
   fail_missing(name, split, roots, found, download);
 }
 
-}  // namespace
-
-std::vector<fs::path> search_roots(const std::vector<std::string>& data_roots) {
-  std::vector<fs::path> roots(data_roots.begin(), data_roots.end());
-  const char* variable = std::getenv("APPRENTICE_DATA");
-  if (variable != nullptr && *variable != '\0') roots.emplace_back(variable);
-  roots.emplace_back(".");
-  roots.emplace_back("../shared");
-  return roots;
-}
-
-ImageSet load_dataset(const std::string& name_or_path, const std::string& split,
-                      const FindOptions& options) {
+ImageSet load(const std::string& name_or_path, const std::string& split,
+              const FindOptions& options) {
   names_of_split(split);
   check<ConfigError>(!name_or_path.empty(), "data set: no name given");
   if (is_path(name_or_path)) {
@@ -165,6 +154,26 @@ ImageSet load_dataset(const std::string& name_or_path, const std::string& split,
   const bool generated = datasets().has(name) && datasets().get(name).generate != nullptr;
   if (generated || size > 0) return generate(name, size, split, options.read);
   return load_named(name, split, options);
+}
+
+}  // namespace
+
+std::vector<fs::path> search_roots(const std::vector<std::string>& data_roots) {
+  std::vector<fs::path> roots(data_roots.begin(), data_roots.end());
+  const char* variable = std::getenv("APPRENTICE_DATA");
+  if (variable != nullptr && *variable != '\0') roots.emplace_back(variable);
+  roots.emplace_back(".");
+  roots.emplace_back("../shared");
+  return roots;
+}
+
+ImageSet load_dataset(const std::string& name_or_path, const std::string& split,
+                      const FindOptions& options) {
+  try {
+    return load(name_or_path, split, options);
+  } catch (const fs::filesystem_error& error) {
+    throw IoError(fmt::format("data set '{}': {}", name_or_path, error.what()));
+  }
 }
 
 fs::path find_model(const std::string& name_or_path, const std::vector<std::string>& data_roots) {

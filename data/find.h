@@ -30,7 +30,7 @@ std::vector<std::filesystem::path> search_roots(const std::vector<std::string>& 
 /// `<root>/data/NAME`, then `<root>/NAME`, as a folder or as NAME.tar, .tar.gz, .tar.zst or .bin;
 /// downloaded to `data/NAME` of the first root that can be written.
 /// MissingInput says what was sought where and what to put where; ConfigError for another split;
-/// DamagedFile and IoError as the formats throw them.
+/// DamagedFile and IoError as the formats throw them, IoError also if a folder cannot be read.
 ImageSet load_dataset(const std::string& name_or_path, const std::string& split,
                       const FindOptions& options = {});
 

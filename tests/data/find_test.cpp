@@ -88,8 +88,19 @@ TEST_CASE("a missing data set is an error that says where it was sought and what
                              "Put into " + (root / "data/cifar11"), ".tar.gz") == "");
   const auto path = [&] { load_dataset(root / "nowhere.tar", "train"); };
   CHECK(throws<MissingInput>(path, root / "nowhere.tar", "no such file") == "");
-  const auto sized = [&] { load_dataset("shapes10:x", "train"); };
-  CHECK(throws<ConfigError>(sized, "shapes10:x", "NAME:SIZE") == "");
+  for (const std::string name : {"shapes10:x", "shapes10:", "shapes10:0", "shapes10:-3"}) {
+    CHECK(throws<ConfigError>([&] { load_dataset(name, "train"); }, name, "NAME:SIZE") == "");
+  }
+  const auto chosen = [&] { load_dataset("cifar10:50", "train"); };
+  CHECK(throws<ConfigError>(chosen, "cifar10", "not chosen") == "");
+}
+
+TEST_CASE("a folder that the system cannot follow is an I/O error that names it") {
+  const TempFolder root;
+  std::filesystem::create_directories(root / "pets_x");
+  std::filesystem::create_symlink("train.tar", root / "pets_x/train.tar");
+  const auto load = [&] { load_dataset("pets_x", "train", at(root.path())); };
+  CHECK(throws<IoError>(load, "pets_x", root / "pets_x/train.tar") == "");
 }
 
 TEST_CASE("a model is found by name in models and in the folders in it") {
