@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <map>
 
 #include <apprentice/base/error.h>
 #include <apprentice/core/autograd.h>
@@ -39,12 +40,15 @@ std::string index_text(int64_t flat, const Tensor& like, int64_t first_image) {
 /// Compares what the packed network traces with what the model saw on the same images.
 class Comparison {
  public:
-  Comparison(const TracedForward& model, const packed::Description& network, int64_t first_image)
-      : model_(model), network_(network), first_image_(first_image) {}
+  Comparison(const TracedForward& model, int64_t first_image)
+      : model_(model), first_image_(first_image) {
+    for (size_t i = 0; i < model.layers.size(); ++i) places_[model.layers[i].layer.name] = i;
+  }
 
   void operator()(const packed::LayerTrace& packed) {
-    const auto place = size_t(packed.layer - network_.layers.data());
-    if (place >= model_.layers.size() || place > difference_.place) return;
+    const auto it = places_.find(packed.layer->name);
+    if (it == places_.end() || it->second > difference_.place) return;
+    const size_t place = it->second;
     const nn::Observation& seen = model_.layers[place].seen;
     if (packed.acc) compare(place, "accumulator", packed.acc, seen.sums, packed.first_image);
     if (packed.acc_negative)
@@ -77,7 +81,7 @@ class Comparison {
   }
 
   const TracedForward& model_;
-  const packed::Description& network_;
+  std::map<std::string, size_t> places_;
   int64_t first_image_, integers_ = 0;
   Difference difference_;
 };
@@ -98,7 +102,7 @@ void verify_slice(nn::TensorModule& model, packed::PackedNetwork& network, const
   const TracedForward traced = traced_forward(model, x);
   check_same_layers(traced, network.description());
   Tensor logits = Tensor::empty(traced.logits.shape());
-  Comparison comparison(traced, network.description(), report.images);
+  Comparison comparison(traced, report.images);
   network.forward(x.view<float, 4>(), logits.view<float, 2>(), std::ref(comparison));
   if (report.difference.empty()) {
     report.difference = comparison.difference().text;

@@ -81,7 +81,7 @@ inline std::shared_ptr<nn::TensorModule> quantized_network(const std::string& ar
                                                            uint64_t seed = 1) {
   auto model = random_network(arch, seed);
   quant::prepare(*model, policy);
-  quant::calibrate(*model, {random_images(4, 77)});
+  quant::calibrate(*model, {random_images(4, 77, 16)});
   return model;
 }
 
