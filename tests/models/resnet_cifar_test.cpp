@@ -72,6 +72,18 @@ TEST_CASE("a ResNet of another width is refused by the name of its first tensor 
                     Catch::Matchers::Contains("bn1.bias: got [8], the model has [16]"));
 }
 
+TEST_CASE("with its residual branches silenced a ResNet hands the stem's channels through") {
+  ResNetCifar net(14, {.seed = 2});
+  for (auto& [name, parameter] : net.named_parameters())
+    if (name.find("bn2.") != std::string::npos) parameter.fill(0);
+  const auto features = net.features(images(1, 8)).to_vector<float>();
+  // Option A puts 16 channels at 8 of 32, and those at 16 of 64.
+  for (size_t c = 0; c < features.size(); ++c) {
+    CAPTURE(c);
+    CHECK((features[c] > 0) == (c >= 24 && c < 40));
+  }
+}
+
 TEST_CASE("gradients of a small ResNet agree with differences, and reach the image") {
   ResNetCifar net(8, {.classes = 3, .width = 0.125, .seed = 5});
   net.to(Dtype::f64);

@@ -6,6 +6,7 @@
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/ops/arithmetic.h>
 #include <apprentice/core/ops/conv2d.h>
+#include <apprentice/kernels/kernel_table.h>
 #include <apprentice/nn/conv_bn2d.h>
 #include <support/module_gradcheck.h>
 
@@ -41,10 +42,10 @@ Tensor random_codes(const Shape& shape, int64_t low, int64_t high, Rng& rng) {
   return codes;
 }
 
-/// 3 -> 5 channels, 3x3, stride 2, with batch norm that is not the identity.
-std::shared_ptr<nn::ConvBn2d> make_layer(Rng& rng, bool relu = true) {
+/// `in` -> 5 channels, 3x3, stride 2, with batch norm that is not the identity.
+std::shared_ptr<nn::ConvBn2d> make_layer(Rng& rng, bool relu = true, int64_t in = 3) {
   nn::ConvBn2d::Options options;
-  options.conv = {.in = 3, .out = 5, .stride = {2, 2}, .padding = {1, 1}};
+  options.conv = {.in = in, .out = 5, .stride = {2, 2}, .padding = {1, 1}};
   options.relu = relu;
   auto layer = std::make_shared<nn::ConvBn2d>(options, rng);
   layer->bn().parameter("weight").copy_from(Tensor::uniform({5}, -1, 2, rng));
@@ -52,6 +53,10 @@ std::shared_ptr<nn::ConvBn2d> make_layer(Rng& rng, bool relu = true) {
   layer->bn().buffer("running_mean").copy_from(Tensor::normal({5}, 0, 1, rng));
   layer->bn().buffer("running_var").copy_from(Tensor::uniform({5}, 0.5f, 2, rng));
   return layer;
+}
+
+Scaled real_part(const Scaled& x) {
+  return x.data.defined() ? Scaled{nn::real(x), {}, 0} : Scaled{};
 }
 
 /// The epilogue by hand (docs/numerics.md, rule 3), one output at a time. `sums` are f32 of the
@@ -159,6 +164,24 @@ TEST_CASE("a layer of codes gives exactly the codes of the epilogue") {
   SECTION("real weights behind codes") { check_codes(*layer, x); }
 }
 
+TEST_CASE("sums of real images are taken tap by tap, in f32, by every family of kernels") {
+  Rng rng(8, RngPurpose::test);
+  auto layer = make_layer(rng, true, 40);
+  layer->set_activation(std::make_shared<Grid>(0.1f, 255));
+  layer->eval();
+  Tensor sums;
+  layer->set_observer([&](const nn::Observation& seen) { sums = seen.sums; });
+  NoGrad no_grad;
+  const Tensor x = Tensor::normal({1, 7, 6, 40}, 0, 1, rng), w = layer->conv().parameter("weight");
+  kernels::default_preference().family = GENERATE("", "reference");
+  layer->forward({x, {}, 0});
+  kernels::default_preference().family = "";
+  for (int64_t o = 0; o < 5; ++o)
+    for (int64_t p = 0; p < 4; ++p)
+      CHECK(sums.view<float, 4>()(0, p, 1, o) ==
+            sum_at(x, w, 0, p, 1, o, [](float tap) { return tap; }));
+}
+
 TEST_CASE("integers that f32 cannot hold are refused") {
   Rng rng(1, RngPurpose::test);
   auto layer = make_layer(rng);
@@ -172,14 +195,15 @@ TEST_CASE("integers that f32 cannot hold are refused") {
                     Catch::Matchers::Contains("conv1") && Catch::Matchers::Contains("27 products"));
 }
 
-TEST_CASE("eval folds batch norm, steps and residual into one pass that equals the graph") {
+TEST_CASE("eval folds batch norm, steps and residual into one pass that equals the real layer") {
   Rng rng(3, RngPurpose::test);
   auto layer = make_layer(rng, GENERATE(true, false));
   Scaled x{Tensor::normal({2, 7, 6, 3}, 0, 1, rng), {}, 0};
   Scaled shortcut;
-  const int variant = GENERATE(range(0, 4));
+  const int variant =
+      GENERATE(range(0, 5));  // plain, residual, codes, two steps, weight codes only
   if (variant > 0) shortcut.data = Tensor::normal({2, 4, 3, 5}, 0, 1, rng);
-  if (variant > 1) {
+  if (variant == 2 || variant == 3) {
     x = {random_codes({2, 7, 6, 3}, 0, 15, rng), Tensor::full({1}, 0.1), 15};
     shortcut = {random_codes({2, 4, 3, 5}, 0, 15, rng), Tensor::full({1}, 0.2), 15};
   }
@@ -187,9 +211,14 @@ TEST_CASE("eval folds batch norm, steps and residual into one pass that equals t
       random_codes({5, 3, 3, 3}, -1, 1, rng), Tensor::uniform({5}, 0.1f, 1, rng), {}, 1};
   if (variant == 3) weight.step = Tensor::full({1}, 0.3), weight.step_negative = weight.step * 2.0;
   if (variant > 1) layer->conv().parametrize("weight", std::make_shared<Codes>(weight));
+  auto real_layer = make_layer(rng, layer->options().relu);
+  real_layer->load_state_dict(layer->state_dict());
+  if (variant > 1) real_layer->conv().parameter("weight").copy_from(nn::real(weight));
+  real_layer->eval();
   layer->eval();
-  const Tensor graph = layer->forward(x, shortcut).data;
+  const Tensor graph = real_layer->forward({nn::real(x), {}, 0}, real_part(shortcut)).data;
   CHECK(graph.node() != nullptr);
+  const Tensor coded = layer->forward(x, shortcut).data;
   Tensor folded;
   {
     NoGrad no_grad;
@@ -197,10 +226,12 @@ TEST_CASE("eval folds batch norm, steps and residual into one pass that equals t
   }
   // 27 taps, a scale and two more terms, each of at most 15 * 0.2 * 2 / sqrt(0.5) < 10 in size.
   const double allowed = 30 * 10 * 30 * 0x1p-24;
-  const auto a = graph.to_vector<double>(), b = folded.to_vector<double>();
+  const auto a = graph.to_vector<double>(), b = coded.to_vector<double>(),
+             c = folded.to_vector<double>();
   for (size_t i = 0; i < a.size(); ++i) {
     CAPTURE(variant, i);
     CHECK(std::abs(a[i] - b[i]) <= allowed);
+    CHECK(std::abs(a[i] - c[i]) <= allowed);
   }
 }
 

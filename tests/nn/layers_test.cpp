@@ -108,6 +108,7 @@ TEST_CASE("a linear layer is x W^T + b, in the graph and outside, for weights an
   const Tensor y = Tensor::from(expected, {2, 5, 3});
   const double allowed = 9 * 10 * 0x1p-24;  // 8 terms, |sums| below 10
   check_near(layer.forward(x), y, allowed);
+  CHECK(layer.forward(x).node() != nullptr);
   NoGrad no_grad;
   check_near(layer.forward(x), y, allowed);
   const Tensor half = layer.parameter("weight") * 0.5;
