@@ -56,7 +56,7 @@ distill::Listener listen(ProgressPrinter& printer) {
                     training ? fmt::format("loss {:.4f} lr {:.3g}", p.loss, p.lr) : ""});
   };
   listener.on_event = [&printer](const distill::Event& event) {
-    if (event.kind == "train") return;
+    if (event.kind == "train" || event.kind == "quant") return;  // for log.jsonl
     std::string line = event.kind;
     for (const auto& [key, value] : event.fields)
       line += std::visit([&key = key](const auto& v) { return fmt::format(" {}={}", key, v); }, value);

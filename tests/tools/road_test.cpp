@@ -83,6 +83,15 @@ TEST_CASE("a teacher is trained, an apprentice distilled, packed, verified and e
     CHECK(verify.json()["equal_predictions"] == 100);
     CHECK(verify.json()["max_logit_error"] == 0);
   }
+  const Called inspect = call("inspect " + packed + " --json --kernel reference");
+  REQUIRE(inspect.code == 0);
+  for (const auto& layer : inspect.json()["layers"]) {
+    CAPTURE(layer.dump());
+    if (layer["name"] == "layer1.0.conv1") {
+      CHECK(layer["type"] == "ternary");
+      CHECK_THAT(layer["kernel"].get<std::string>(), Contains("reference"));
+    }
+  }
   const Called one = call("eval " + run + "/checkpoints/last --data shapes10 --images 200 --json");
   const Called two = call("eval " + packed + " --data shapes10 --images 200 --json --threads 2");
   REQUIRE(one.code == 0);

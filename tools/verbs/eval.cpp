@@ -1,3 +1,4 @@
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -57,14 +58,20 @@ Runnable runnable_model(const Options& o) {
           quant::summary(loaded.info.policy)};
 }
 
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
 distill::Metrics evaluate(const Options& o, const Runnable& model, const data::ImageSet& set) {
   ProgressPrinter printer;
+  const auto begin = std::chrono::steady_clock::now();
   std::vector<Tensor> logits;
   distill::EvaluateOptions options;
   options.batch = o.batch;
   options.on_batch = [&](const data::Batch&, const Tensor& batch_logits, int64_t done) {
     if (!o.save_logits.empty()) logits.push_back(batch_logits.clone());
-    printer.update({"eval images", done, set.count, 0, 0, ""});
+    const double rate = double(done) / seconds_since(begin);
+    printer.update({"eval images", done, set.count, rate, double(set.count - done) / rate, ""});
     return true;
   };
   const distill::Metrics metrics = distill::evaluate(model.forward, set, options);

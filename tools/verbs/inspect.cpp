@@ -23,8 +23,8 @@ struct Options {
 /// Which kernel runs each layer of a packed network here; by layer name.
 std::map<std::string, packed::LayerInfo> kernels_of(const std::string& path) {
   std::map<std::string, packed::LayerInfo> by_name;
-  for (const packed::LayerInfo& info : packed::PackedNetwork::load(path).layers())
-    by_name[info.name] = info;
+  const auto network = packed::PackedNetwork::load(path);
+  for (const packed::LayerInfo& info : network.layers()) by_name[info.name] = info;
   return by_name;
 }
 
