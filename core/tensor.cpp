@@ -1,6 +1,7 @@
 #include <apprentice/core/tensor.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include <apprentice/core/autograd.h>
@@ -78,7 +79,10 @@ Tensor Tensor::scalar(double value, Dtype dtype) { return full({}, value, dtype)
 Tensor Tensor::uniform(const Shape& shape, float low, float high, Rng& rng) {
   Tensor t = empty(shape);
   float* data = t.data<float>();
-  for (int64_t i = 0; i < t.numel(); ++i) data[i] = low + (high - low) * rng.uniform();
+  // Rounding may reach `high`, which is not in the interval.
+  const float last = std::max(std::nextafter(high, low), low);
+  for (int64_t i = 0; i < t.numel(); ++i)
+    data[i] = std::min(low + (high - low) * rng.uniform(), last);
   return t;
 }
 

@@ -35,6 +35,15 @@ TEST_CASE("two leaves that get one gradient do not share its memory") {
   CHECK(grad_of(b) == std::vector<float>{1});
 }
 
+TEST_CASE("a gradient that two operations share is not added to in place") {
+  Tensor x = leaf({1}), y = leaf({1});
+  const Tensor a = x * 2, b = y * 3;
+  const Tensor more = a * 5, both = a + b;  // the gradient of `both` goes to a and b as it is
+  sum(both + more).backward();
+  CHECK(grad_of(x) == std::vector<float>{12});
+  CHECK(grad_of(y) == std::vector<float>{3});
+}
+
 TEST_CASE("the upstream gradient that the caller passes is not written to") {
   Tensor x = leaf({1, 2});
   const Tensor upstream = Tensor::from<float>({10, 20}, {2});
