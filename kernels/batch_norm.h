@@ -47,11 +47,13 @@ struct BatchNormEval {
   };
 };
 
-/// Gradients of both, with d = grad_y where the ReLU let pass (y > 0; everywhere if `y` is absent):
+/// Gradients of both, with d = grad_y where the ReLU let pass, 0 elsewhere. It let pass where y > 0; if
+/// `y` is absent and `beta` is not, where (x - mean) * (inv_std * gamma) + beta > 0, which is the same
+/// without a residual and spares reading y; everywhere, if both are absent.
 ///   grad_beta[j] = sum_i d[i,j],  grad_gamma[j] = sum_i d[i,j] xhat[i,j],  xhat = (x - mean)
 ///   inv_std train: grad_x = gamma inv_std (d - grad_beta / m - xhat grad_gamma / m) eval
 ///   (fixed_statistics): grad_x = gamma inv_std d grad_residual = residual_scale * d x, grad_y,
-///   grad_x  [m, c]; y [m, c], or absent if there was no ReLU grad_x, grad_residual  absent where
+///   grad_x  [m, c]; y [m, c] or absent grad_x, grad_residual  absent where
 ///   not wanted; each may be grad_y grad_gamma, grad_beta  [c], overwritten
 /// Sums as in BatchNormTrain.
 template <class T>
@@ -59,7 +61,7 @@ struct BatchNormBackward {
   static constexpr std::string_view name = "batch_norm_backward", types = types_of<T>;
   struct Args {
     View2<const T> x, y, grad_y;
-    View1<const T> gamma, mean, inv_std;
+    View1<const T> gamma, beta, mean, inv_std;
     T residual_scale = 1;
     bool fixed_statistics = false;
     View2<T> grad_x, grad_residual;

@@ -149,37 +149,48 @@ void train(const BatchNormSimd& simd, const Train::Args& a) {
 void eval(const BatchNormSimd& simd, const Eval::Args& a) {
   const Blocks blocks(a.x.size(0), a.x.size(1));
   const auto inv_std = [&](int64_t j) {
-    return 1 / std::sqrt(double(a.var(j)) + double(a.eps(a.eps.size(0) == 1 ? 0 : j)));
+    return float(1 / std::sqrt(double(a.var(j)) + double(a.eps(a.eps.size(0) == 1 ? 0 : j))));
   };
   if (a.inv_std)
-    for (int64_t j = 0; j < blocks.c; ++j) a.inv_std(j) = float(inv_std(j));
+    for (int64_t j = 0; j < blocks.c; ++j) a.inv_std(j) = inv_std(j);
   normalize(simd, blocks, a, inv_std);
 }
 
+/// Per-channel numbers that tell x from y, widened.
+struct Channels {
+  Wide mean, scale, beta;
+
+  Channels(const Blocks& blocks, const Backward::Args& a)
+      : mean(blocks, [&](int64_t j) { return a.mean(j); }),
+        scale(blocks, [&](int64_t j) { return double(a.gamma(j)) * double(a.inv_std(j)); }),
+        beta(blocks, [&](int64_t j) { return a.beta ? a.beta(j) : 0.0f; }) {}
+};
+
 /// The part of the arguments that starts at row `row`.
-GradientBlock gradient_block(const Backward::Args& a, const Wide& mean, int64_t row, int64_t rows,
-                             int64_t width) {
+GradientBlock gradient_block(const Backward::Args& a, const Channels& channels, int64_t row,
+                             int64_t rows, int64_t width) {
   const int64_t at = row * a.x.size(1);
   GradientBlock b{};
   b.x = a.x.data + at, b.grad_y = a.grad_y.data + at;
   b.y = a.y ? a.y.data + at : nullptr;
   b.grad_x = a.grad_x ? a.grad_x.data + at : nullptr;
   b.grad_residual = a.grad_residual ? a.grad_residual.data + at : nullptr;
-  b.mean = mean.data();
+  b.mean = channels.mean.data(), b.scale = channels.scale.data();
+  b.beta = a.beta ? channels.beta.data() : nullptr;
   b.residual_scale = a.residual_scale;
   b.rows = rows, b.width = width;
   return b;
 }
 
 void gradient_sums(const BatchNormSimd& simd, const Blocks& blocks, const Backward::Args& a,
-                   const Wide& mean) {
+                   const Channels& channels) {
   const int64_t c = blocks.c;
   double* partial = partial_sums(blocks);
   for_each_block(blocks, [&](int64_t block) {
     Wide sum(blocks), products(blocks);
     double* own = partial + block * 2 * c;
     blocks.pieces(block, [&](int64_t row, int64_t n, int64_t width) {
-      simd.gradient_sums(gradient_block(a, mean, row, n, width), sum.data(), products.data());
+      simd.gradient_sums(gradient_block(a, channels, row, n, width), sum.data(), products.data());
       sum.fold(width, c, own);
       products.fold(width, c, own + c);
     });
@@ -197,8 +208,8 @@ void gradient_sums(const BatchNormSimd& simd, const Blocks& blocks, const Backwa
 
 void backward(const BatchNormSimd& simd, const Backward::Args& a) {
   const Blocks blocks(a.x.size(0), a.x.size(1));
-  const Wide mean(blocks, [&](int64_t j) { return a.mean(j); });
-  gradient_sums(simd, blocks, a, mean);
+  const Channels channels(blocks, a);
+  gradient_sums(simd, blocks, a, channels);
   if (!a.grad_x && !a.grad_residual) return;
   const double batch = a.fixed_statistics ? 0.0 : 1 / double(blocks.m);
   const auto scale = [&](int64_t j) { return double(a.gamma(j)) * double(a.inv_std(j)); };
@@ -210,7 +221,7 @@ void backward(const BatchNormSimd& simd, const Backward::Args& a) {
                       [&](int64_t j) { return -scale(j) * batch * double(a.grad_beta(j)); });
   for_each_block(blocks, [&](int64_t block) {
     blocks.pieces(block, [&](int64_t row, int64_t n, int64_t width) {
-      GradientBlock b = gradient_block(a, mean, row, n, width);
+      GradientBlock b = gradient_block(a, channels, row, n, width);
       b.of_d = of_d.data(), b.of_x = of_x.data(), b.constant = constant.data();
       simd.gradients(b);
     });

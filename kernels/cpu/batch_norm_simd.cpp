@@ -78,29 +78,32 @@ struct Normalize {
   }
 };
 
-/// grad_y where the ReLU let pass.
-template <bool kMask, class V>
-APPRENTICE_INLINE V passed(const GradientBlock& b, int64_t at) {
-  const V grad = load_as<V>(b.grad_y + at);
-  if constexpr (kMask) return where_positive(load_as<V>(b.y + at), grad);
-  return grad;
-}
+/// What tells where the ReLU let pass.
+enum class Mask { none, y, x };
 
-template <bool kMask>
+template <Mask kMask>
 struct GradientSums {
   const GradientBlock& b;
   float *sum, *products;
 
   template <class V, int N>
   APPRENTICE_INLINE_MEMBER void run(int64_t j) const {
-    V total[N] = {}, product[N] = {}, mean[N];
-    for (int v = 0; v < N; ++v) mean[v] = load_as<V>(b.mean + j + v * kStep<V>);
+    V total[N] = {}, product[N] = {}, mean[N], scale[N], beta[N];
+    for (int v = 0; v < N; ++v) {
+      mean[v] = load_as<V>(b.mean + j + v * kStep<V>);
+      if (kMask != Mask::x) continue;
+      scale[v] = load_as<V>(b.scale + j + v * kStep<V>);
+      beta[v] = load_as<V>(b.beta + j + v * kStep<V>);
+    }
     for (int64_t i = 0; i < b.rows; ++i)
       for (int v = 0; v < N; ++v) {
         const int64_t at = i * b.width + j + v * kStep<V>;
-        const V d = passed<kMask, V>(b, at);
+        const V x = load_as<V>(b.x + at) - mean[v];
+        V d = load_as<V>(b.grad_y + at);
+        if (kMask == Mask::y) d = where_positive(load_as<V>(b.y + at), d);
+        if (kMask == Mask::x) d = where_positive(V(x * scale[v] + beta[v]), d);
         total[v] += d;
-        product[v] += d * (load_as<V>(b.x + at) - mean[v]);
+        product[v] += d * x;
       }
     for (int v = 0; v < N; ++v) {
       store(sum + j + v * kStep<V>, total[v]);
@@ -109,27 +112,28 @@ struct GradientSums {
   }
 };
 
-template <bool kMask, bool kX, bool kResidual>
+template <Mask kMask, bool kX, bool kResidual>
 struct Gradients {
   const GradientBlock& b;
 
   template <class V, int N>
   APPRENTICE_INLINE_MEMBER void run(int64_t j) const {
-    V mean[N], of_d[N], of_x[N], constant[N];
+    V mean[N], of_d[N], of_x[N], constant[N], scale[N], beta[N];
     for (int v = 0; v < N; ++v) {
       const int64_t at = j + v * kStep<V>;
       mean[v] = load_as<V>(b.mean + at), of_d[v] = load_as<V>(b.of_d + at);
       of_x[v] = load_as<V>(b.of_x + at), constant[v] = load_as<V>(b.constant + at);
+      if (kMask == Mask::x) scale[v] = load_as<V>(b.scale + at), beta[v] = load_as<V>(b.beta + at);
     }
     for (int64_t i = 0; i < b.rows; ++i)
       for (int v = 0; v < N; ++v) {
         const int64_t at = i * b.width + j + v * kStep<V>;
-        const V d = passed<kMask, V>(b, at);
-        if (kX) {
-          const V x = load_as<V>(b.x + at) - mean[v];
-          store(b.grad_x + at, of_d[v] * d + (of_x[v] * x + constant[v]));
-        }
-        if (kResidual) store(b.grad_residual + at, b.residual_scale * d);
+        V x = {}, d = load_as<V>(b.grad_y + at);
+        if (kX || kMask == Mask::x) x = load_as<V>(b.x + at) - mean[v];
+        if (kMask == Mask::y) d = where_positive(load_as<V>(b.y + at), d);
+        if (kMask == Mask::x) d = where_positive(V(x * scale[v] + beta[v]), d);
+        if (kX) store(b.grad_x + at, V(of_d[v] * d + (of_x[v] * x + constant[v])));
+        if (kResidual) store(b.grad_residual + at, V(b.residual_scale * d));
       }
   }
 };
@@ -151,11 +155,12 @@ void normalize(const NormalizeBlock& b) {
 }
 
 void gradient_sums(const GradientBlock& b, float* sum, float* products) {
-  if (b.y) return over_columns(b.width, GradientSums<true>{b, sum, products});
-  over_columns(b.width, GradientSums<false>{b, sum, products});
+  if (b.y) return over_columns(b.width, GradientSums<Mask::y>{b, sum, products});
+  if (b.beta) return over_columns(b.width, GradientSums<Mask::x>{b, sum, products});
+  over_columns(b.width, GradientSums<Mask::none>{b, sum, products});
 }
 
-template <bool kMask>
+template <Mask kMask>
 void gradients_masked(const GradientBlock& b) {
   if (b.grad_x && b.grad_residual) return over_columns(b.width, Gradients<kMask, true, true>{b});
   if (b.grad_x) return over_columns(b.width, Gradients<kMask, true, false>{b});
@@ -163,8 +168,9 @@ void gradients_masked(const GradientBlock& b) {
 }
 
 void gradients(const GradientBlock& b) {
-  if (b.y) return gradients_masked<true>(b);
-  gradients_masked<false>(b);
+  if (b.y) return gradients_masked<Mask::y>(b);
+  if (b.beta) return gradients_masked<Mask::x>(b);
+  gradients_masked<Mask::none>(b);
 }
 
 }  // namespace

@@ -17,9 +17,10 @@ struct NormalizeBlock {
 };
 
 struct GradientBlock {
-  const float *x, *y, *grad_y;    ///< y: null if there was no ReLU
+  const float *x, *y, *grad_y;    ///< y: null, or what the ReLU gave
   float *grad_x, *grad_residual;  ///< null where not wanted
   const float *mean, *of_d, *of_x, *constant;
+  const float *scale, *beta;  ///< null, or: the ReLU gave (x - mean) * scale + beta
   float residual_scale;
   int64_t rows, width;
 };
@@ -32,7 +33,7 @@ struct BatchNormSimd {
                         float* sum, float* squares);
   /// y = relu?( (x - mean) * scale + beta + residual_scale * residual )
   void (*normalize)(const NormalizeBlock&);
-  /// With d = grad_y where y > 0: sum[j] = sum_i d, products[j] = sum_i d (x - mean).
+  /// With d = grad_y where the ReLU let pass: sum[j] = sum_i d, products[j] = sum_i d (x - mean).
   void (*gradient_sums)(const GradientBlock&, float* sum, float* products);
   /// grad_x = of_d * d + of_x * (x - mean) + constant, grad_residual = residual_scale * d
   void (*gradients)(const GradientBlock&);

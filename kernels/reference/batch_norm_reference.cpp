@@ -48,13 +48,22 @@ void eval(const typename BatchNormEval<T>::Args& a) {
   }
 }
 
+/// Did the ReLU let element (i, j) pass? Computed in T, as the forward's own value is.
+template <class T>
+bool passed(const typename BatchNormBackward<T>::Args& a, int64_t i, int64_t j) {
+  if (a.y) return a.y(i, j) > 0;
+  if (!a.beta) return true;
+  const T scale = T(double(a.gamma(j)) * double(a.inv_std(j)));
+  return (a.x(i, j) - a.mean(j)) * scale + a.beta(j) > 0;
+}
+
 template <class T>
 void backward(const typename BatchNormBackward<T>::Args& a) {
   const int64_t m = a.x.size(0);
   for (int64_t j = 0; j < a.x.size(1); ++j) {
     const double mean = double(a.mean(j)), inv_std = double(a.inv_std(j));
     const auto xhat = [&](int64_t i) { return (double(a.x(i, j)) - mean) * inv_std; };
-    const auto d = [&](int64_t i) { return a.y && !(a.y(i, j) > 0) ? 0 : double(a.grad_y(i, j)); };
+    const auto d = [&](int64_t i) { return passed<T>(a, i, j) ? double(a.grad_y(i, j)) : 0; };
     double sum = 0, sum_xhat = 0;
     for (int64_t i = 0; i < m; ++i) sum += d(i), sum_xhat += d(i) * xhat(i);
     a.grad_beta(j) = T(sum), a.grad_gamma(j) = T(sum_xhat);

@@ -105,6 +105,7 @@ TEST_CASE("every batch_norm_backward kernel agrees with the reference on random 
   const auto mean = random.uniform<1>({p.c}, p.offset - 1, p.offset + 1);
   const auto inv_std = random.uniform<1>({p.c}, 0.5f, 2.0f);
   const auto y = random.uniform<2>({p.m, p.c});
+  const bool recompute = random.flip();
   const bool fixed = random.flip(), grad_x = random.flip(), grad_residual = random.flip();
   const double m = double(p.m), largest_xhat = 2.5 * 2;
   const double beta_bound = (kRowsOfSum + 1) * kEpsilon * m;
@@ -115,7 +116,8 @@ TEST_CASE("every batch_norm_backward kernel agrees with the reference on random 
   test::agree<BatchNormBackward<float>>([&](Outputs& out) {
     BatchNormBackward<float>::Args a;
     a.x = p.x, a.grad_y = p.grad_y, a.gamma = p.gamma, a.mean = mean, a.inv_std = inv_std;
-    if (p.relu) a.y = y;
+    if (p.relu && !recompute) a.y = y;
+    if (p.relu && recompute) a.beta = p.beta;
     a.residual_scale = p.residual_scale, a.fixed_statistics = fixed;
     if (grad_x) a.grad_x = out.view<2>({p.m, p.c}, x_bound);
     if (grad_residual) a.grad_residual = out.view<2>({p.m, p.c}, kEpsilon);
@@ -144,6 +146,34 @@ TEST_CASE("batch_norm_train gives the same bits on any number of threads") {
   omp_set_num_threads(before);
   CHECK(results[0] == results[1]);
   CHECK(results[0] == results[2]);
+}
+
+TEST_CASE("the ReLU's mask from x is that from y, bit for bit, without a residual") {
+  const auto family = GENERATE("simd", "avx2", "avx512");
+  CAPTURE(family);
+  Random random(8);
+  const int64_t m = 1000, c = 24;
+  const auto x = random.uniform<2>({m, c}), grad_y = random.uniform<2>({m, c});
+  const auto gamma = random.uniform<1>({c}, 0.5f, 1.5f), beta = random.uniform<1>({c});
+  const float eps = 1e-5f;
+  Outputs out;
+  BatchNormTrain<float>::Args forward;
+  forward.x = x, forward.gamma = gamma, forward.beta = beta, forward.eps = {&eps, {1}};
+  forward.relu = true, forward.y = out.view<2>({m, c}, 0);
+  forward.mean = out.view<1>({c}, 0), forward.var = out.view<1>({c}, 0);
+  forward.inv_std = out.view<1>({c}, 0);
+  kernel_table<BatchNormTrain<float>>().select(forward, {family, false}).run(forward, {});
+  const auto grad_x = [&](bool from_y) {
+    BatchNormBackward<float>::Args a;
+    a.x = x, a.grad_y = grad_y, a.gamma = gamma, a.mean = forward.mean, a.inv_std = forward.inv_std;
+    if (from_y) a.y = forward.y;
+    if (!from_y) a.beta = beta;
+    a.grad_x = out.view<2>({m, c}, 0);
+    a.grad_gamma = out.view<1>({c}, 0), a.grad_beta = out.view<1>({c}, 0);
+    kernel_table<BatchNormBackward<float>>().select(a, {family, false}).run(a, {});
+    return std::vector<float>(a.grad_x.data, a.grad_x.data + m * c);
+  };
+  CHECK(grad_x(true) == grad_x(false));
 }
 
 TEST_CASE("batch_norm_backward may overwrite grad_y") {
