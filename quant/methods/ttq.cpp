@@ -44,16 +44,15 @@ std::vector<Tensor> gradients(const Tensor& codes, const Tensor& positive, const
 
 /// Trained ternary quantization, one pair of learned steps a layer: t = 0.05 max|w|;
 ///   wq = w+ where w > t, -w- where w < -t, else 0.
-/// w+ and w- are the layer's parameters `weight_scale` and `weight_scale_neg` [1], at first the
-/// mean |w| of their side (1 if it is empty), unconstrained after.
-///
-/// Error: at most t where |w| <= t, else max(|w' - t|, ||w| - w'|) with w' the learned step.
-/// Surrogate gradient, eq. 7 and 8 (with the minus that eq. 7 leaves out, as in the authors' code):
-///   dL/dw+ = sum of dL/dwq over code +1,  dL/dw- = -(sum over code -1)
-///   dL/dw  = dL/dwq times w+, 1 or w- where the code is +1, 0 or -1; nothing flows through t
-/// Train mode gives wq itself (two convolutions would double its cost), eval mode codes and two
-/// steps. Packed: 2 bits a code, w+ and w- f32. Source: Zhu, Han, Mao, Dally 2017,
-/// arXiv:1612.01064, eq. 6-9.
+/// w+ and w- are the layer's parameters `weight_scale` and `weight_scale_neg` [1], at first the mean
+/// |w| of their side (1 if it is empty), unconstrained after. Train mode gives wq itself (two
+/// convolutions would double its cost), eval mode codes and two steps.
+/// - Error: at most t where |w| <= t, else max(|w' - t|, ||w| - w'|) with w' the learned step.
+/// - Surrogate gradient, eq. 7 and 8 (with the minus that eq. 7 leaves out, as in the authors' code):
+///   dL/dw+ = sum of dL/dwq over code +1, dL/dw- = -(sum over code -1), dL/dw = dL/dwq times w+, 1
+///   or w- where the code is +1, 0 or -1; nothing flows through t.
+/// - Packed: 2 bits a code, w+ and w- f32 [1].
+/// - Source: Zhu, Han, Mao, Dally 2017, arXiv:1612.01064, eq. 6-9.
 class Ttq final : public WeightQuantizer {
  public:
   std::string_view name() const override { return "ttq"; }

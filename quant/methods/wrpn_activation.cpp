@@ -35,11 +35,10 @@ double rate_of(float code, const Tensor& codes) {
 /// WRPN activations of k bits on a range [0, r]: code = rint(clip(x, 0, r) / step),
 /// step = r / (2^k - 1), half to even. `act_scale` holds the step; r = 1 until it is calibrated to
 /// the 99.9th percentile of the layer's outputs, exact (linear between neighbours).
-///
-/// Error: at most step/2 where 0 <= x <= r.
-/// Surrogate gradient: clipped straight-through, d(step code)/dx = 1 where 0 <= x <= r, else 0; the
-/// step is not differentiated.
-/// Source: Mishra et al. 2018, arXiv:1709.01134, section 5; the range: methods.md, A25.
+/// - Error: at most step/2 where 0 <= x <= r.
+/// - Surrogate gradient: clipped straight-through, d(step code)/dx = 1 where 0 <= x <= r, else 0; the
+///   step is not differentiated.
+/// - Source: Mishra et al. 2018, arXiv:1709.01134, section 5; the range: methods.md, A25.
 class WrpnActivation final : public ActivationQuantizer {
  public:
   explicit WrpnActivation(int bits) : bits_(bits), step_(Tensor::full({1}, 1.0 / levels())) {}
