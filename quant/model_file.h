@@ -38,7 +38,8 @@ using ModelMaker = std::function<std::shared_ptr<nn::TensorModule>(const std::st
 
 /// Reads a model file, checkpoint folder or file of packed weights. The architecture is `arch` or
 /// else the file's own. MissingInput, DamagedFile; ConfigError if neither names one, or if the file
-/// is a packed network; Error naming the tensor that does not fit the architecture.
+/// is a packed network; DamagedFile naming the tensor that does not fit the architecture, or a step
+/// that is no positive number.
 LoadedModel load_model(const std::string& path, const ModelMaker& make,
                        const std::string& arch = "");
 

@@ -33,7 +33,7 @@ void attach(nn::Module& model, const Policy& policy);
 /// attach(), then starts every quantizer from the weights that the model has: TTQ scales (mean |w|
 /// of each side beyond the threshold), and for WRPN weights the rescale that batch norm absorbs:
 ///   c = 1 / max|w|;  w *= c;  running_mean *= c;  running_var = c^2 (running_var + eps) - eps
-/// which leaves the full-precision network as it was (methods.md, section 12, with eps accounted for).
+/// which leaves the full-precision network as it was (docs/numerics.md).
 /// Activation ranges start at [0, 1]; calibrate() fixes them.
 void prepare(nn::Module& model, const Policy& policy);
 

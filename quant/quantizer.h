@@ -47,7 +47,7 @@ class WeightQuantizer : public nn::Parametrization,
   virtual void attach(nn::Module& layer);
   /// Sets them from the weight that the layer starts from.
   virtual void initialise(const Tensor& w);
-  /// Names of the parameters that attach() adds: no weight decay on them (methods: default 0).
+  /// Names of the parameters that attach() adds: no weight decay on them.
   virtual std::vector<std::string> learned() const { return {}; }
   /// What has to happen to the master weight after an optimizer step (WRPN clamps it).
   virtual void after_step(Tensor w) const;

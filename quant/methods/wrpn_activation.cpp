@@ -13,7 +13,7 @@
 namespace apprentice::quant {
 namespace {
 
-/// Part of the outputs that the range covers (methods.md, A25).
+/// Part of the outputs that the range covers (docs/numerics.md).
 constexpr double kCovered = 0.999;
 /// saturated() looks at one block in so many: enough for a rate, and next to free.
 constexpr int64_t kBlock = 64, kStride = 16 * kBlock;
@@ -38,7 +38,7 @@ double rate_of(float code, const Tensor& codes) {
 /// - Error: at most step/2 where 0 <= x <= r.
 /// - Surrogate gradient: clipped straight-through, d(step code)/dx = 1 where 0 <= x <= r, else 0; the
 ///   step is not differentiated.
-/// - Source: Mishra et al. 2018, arXiv:1709.01134, section 5; the range: methods.md, A25.
+/// - Source: Mishra et al. 2018, arXiv:1709.01134, section 5; the range: docs/numerics.md.
 class WrpnActivation final : public ActivationQuantizer {
  public:
   explicit WrpnActivation(int bits) : bits_(bits), step_(Tensor::full({1}, 1.0 / levels())) {}
