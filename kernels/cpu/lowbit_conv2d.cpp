@@ -32,7 +32,7 @@ struct Problem {
   Conv2dGeometry g;
   bool copies;  ///< strips are copied; else windows lie in x itself
   int64_t strip_rows, strips;
-  std::vector<int64_t> run_offset;
+  std::vector<int64_t>* run_offset;  ///< memory of the calling thread, which grows and stays
   int64_t run_steps;
 };
 
@@ -47,7 +47,10 @@ int64_t strip_rows_of(const Problem& p) {
 
 template <class Args>
 Problem problem_of(const Args& args) {
+  static thread_local std::vector<int64_t> run_offset;
+  run_offset.clear();
   Problem p;
+  p.run_offset = &run_offset;
   p.g = args.geometry;
   p.images = args.x.size(0), p.height = args.x.size(1), p.width = args.x.size(2);
   p.in = args.x.size(3), p.padded_in = (p.in + 3) / 4 * 4;
@@ -61,7 +64,7 @@ Problem problem_of(const Args& args) {
   const bool joined = p.g.dilation[1] == 1;  // the taps of a row lie side by side
   for (int64_t r = 0; r < p.kh; ++r) {
     for (int64_t s = 0; s < (joined ? 1 : p.kw); ++s) {
-      p.run_offset.push_back(r * p.g.dilation[0] * p.row_bytes + s * p.g.dilation[1] * p.padded_in);
+      run_offset.push_back(r * p.g.dilation[0] * p.row_bytes + s * p.g.dilation[1] * p.padded_in);
     }
   }
   p.run_steps = (joined ? p.kw : 1) * p.padded_in / 4;
@@ -154,8 +157,8 @@ void run(const typename LowbitConv2d<Bits>::Args& args, const Isa& isa) {
   s.row_step = p.g.stride[0] * p.row_bytes;
   s.col_step = p.g.stride[1] * p.padded_in;
   s.cols = p.out_cols;
-  s.run_offset = p.run_offset.data();
-  s.runs = int64_t(p.run_offset.size());
+  s.run_offset = p.run_offset->data();
+  s.runs = int64_t(p.run_offset->size());
   s.run_steps = p.run_steps;
   s.panels = panels.data();
   s.panel_bytes = panels.panel_bytes;

@@ -9,18 +9,29 @@ namespace {
 
 constexpr int64_t kLanes = 16;
 
-/// One column of register blocks: constants and place of 16 output channels.
+/// 16 output channels from `first` on: constants of the epilogue, channels that there are, and those
+/// that the shortcut has.
 struct Outputs {
-  __mmask16 mask;
-  __m512 a, a_negative, b;
-  int64_t first;
+  __m512 a, a_negative, b, r, max_code;
+  __mmask16 mask, residual_mask;
+  int64_t first, residual_shift;
 };
+
+/// The lanes [begin, end).
+inline __mmask16 lanes(int64_t begin, int64_t end) {
+  const uint32_t below_end = end <= 0 ? 0 : end >= kLanes ? 0xffff : (1u << end) - 1;
+  const uint32_t below_begin = begin <= 0 ? 0 : begin >= kLanes ? 0xffff : (1u << begin) - 1;
+  return __mmask16(below_end & ~below_begin);
+}
 
 inline Outputs outputs_of(const LowbitStrip& s, int64_t block) {
   Outputs o;
   o.first = block * kLanes;
-  const int64_t left = s.out - o.first;
-  o.mask = left >= kLanes ? __mmask16(0xffff) : __mmask16((1u << left) - 1);
+  o.mask = lanes(0, s.out - o.first);
+  o.residual_shift = s.residual_first - o.first;
+  o.residual_mask = lanes(o.residual_shift, o.residual_shift + s.residual_channels);
+  o.r = _mm512_set1_ps(s.r);
+  o.max_code = _mm512_set1_ps(s.max_code);
   o.a = o.a_negative = o.b = _mm512_setzero_ps();
   if (s.y) {
     o.a = _mm512_maskz_loadu_ps(o.mask, s.a + o.first);
@@ -30,77 +41,89 @@ inline Outputs outputs_of(const LowbitStrip& s, int64_t block) {
   return o;
 }
 
-/// t + r * code of the shortcut of these channels; channels that it lacks are code 0.
-inline __m512 add_shortcut(const LowbitStrip& s, const Outputs& o, __m512 t, const uint8_t* codes) {
-  __mmask16 mask = o.mask;
-  const int64_t shift = s.residual_first - o.first;
-  if (shift > 0) mask &= shift >= kLanes ? __mmask16(0) : __mmask16(0xffffu << shift);
-  const int64_t end = s.residual_first + s.residual_channels - o.first;
-  if (end < kLanes) mask &= end <= 0 ? __mmask16(0) : __mmask16((1u << end) - 1);
-  const __m128i bytes = _mm_maskz_loadu_epi8(mask, codes - shift);
-  const __m512 code = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
-  return _mm512_fmadd_ps(code, _mm512_set1_ps(s.r), t);
+/// Sums of a tile: [panel][pixel] of 16 s32.
+using Sums = const __m512i*;
+
+/// Codes of `pixels` neighbouring output pixels, the first of which is pixel (row, col).
+template <bool TwoStep, bool Shortcut, bool Full>
+void store_codes(const LowbitStrip& s, const Outputs& o, Sums acc, Sums negative, int64_t row,
+                 int64_t col, int64_t pixels) {
+  const __m512 a = o.a, a_negative = o.a_negative, b = o.b, r = o.r, max_code = o.max_code;
+  const __mmask16 mask = o.mask, residual_mask = o.residual_mask;
+  const int64_t out = s.out, residual_step = s.residual_col_step;
+  uint8_t* y = s.y + (row * s.cols + col) * out + o.first;
+  const uint8_t* residual = s.residual;
+  if (Shortcut) residual += row * s.residual_row_step + col * residual_step - o.residual_shift;
+  for (int64_t p = 0; p < pixels; ++p, y += out) {
+    __m512 t = b;
+    if (TwoStep) t = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(negative[p]), a_negative, t);
+    t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[p]), a, t);
+    if (Shortcut) {  // channels that the shortcut lacks are code 0
+      const __m128i code = _mm_maskz_loadu_epi8(residual_mask, residual + p * residual_step);
+      t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(code)), r, t);
+    }
+    t = _mm512_min_ps(_mm512_max_ps(t, _mm512_setzero_ps()), max_code);
+    const __m128i code = _mm512_cvtepi32_epi8(
+        _mm512_cvt_roundps_epi32(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    if (Full) {
+      _mm_storeu_si128((__m128i*)y, code);
+    } else {
+      _mm_mask_storeu_epi8(y, mask, code);
+    }
+  }
 }
 
-inline void store_codes(const LowbitStrip& s, const Outputs& o, __m512 t, uint8_t* y) {
-  t = _mm512_min_ps(_mm512_max_ps(t, _mm512_setzero_ps()), _mm512_set1_ps(s.max_code));
-  const __m512i code = _mm512_cvt_roundps_epi32(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  _mm_mask_storeu_epi8(y, o.mask, _mm512_cvtepi32_epi8(code));
-}
-
-/// Where the results of one output pixel go.
-struct Pixel {
-  int64_t offset;  ///< of its channel 0 in acc, negative and y
-  const uint8_t* residual;
-};
-
-inline Pixel pixel_of(const LowbitStrip& s, int64_t row, int64_t col) {
-  const int64_t step = row * s.residual_row_step + col * s.residual_col_step;
-  return {(row * s.cols + col) * s.out, s.residual ? s.residual + step : nullptr};
-}
-
-inline void finish(const LowbitStrip& s, const Outputs& o, const Pixel& p, __m512i acc) {
-  const int64_t at = p.offset + o.first;
-  if (s.acc) _mm512_mask_storeu_epi32(s.acc + at, o.mask, acc);
+/// Stores what is wanted of a tile for one block of 16 outputs.
+template <bool TwoStep>
+void finish(const LowbitStrip& s, const Outputs& o, Sums acc, Sums negative, int64_t row,
+            int64_t col, int64_t pixels) {
+  const int64_t at = (row * s.cols + col) * s.out + o.first;
+  if (s.acc || s.negative) {
+    for (int64_t p = 0; p < pixels; ++p) {
+      if (s.acc) _mm512_mask_storeu_epi32(s.acc + at + p * s.out, o.mask, acc[p]);
+      if (TwoStep && s.negative) {
+        _mm512_mask_storeu_epi32(s.negative + at + p * s.out, o.mask, negative[p]);
+      }
+    }
+  }
   if (!s.y) return;
-  __m512 t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc), o.a, o.b);
-  if (s.residual) t = add_shortcut(s, o, t, p.residual);
-  store_codes(s, o, t, s.y + at);
+  const bool full = o.mask == 0xffff;
+  const auto store =
+      s.residual ? full ? store_codes<TwoStep, true, true> : store_codes<TwoStep, true, false>
+      : full ? store_codes<TwoStep, false, true>
+                 : store_codes<TwoStep, false, false>;
+  store(s, o, acc, negative, row, col, pixels);
 }
 
-inline void finish_two_step(const LowbitStrip& s, const Outputs& o, const Pixel& p, __m512i acc,
-                            __m512i negative) {
-  const int64_t at = p.offset + o.first;
-  if (s.acc) _mm512_mask_storeu_epi32(s.acc + at, o.mask, acc);
-  if (s.negative) _mm512_mask_storeu_epi32(s.negative + at, o.mask, negative);
-  if (!s.y) return;
-  __m512 t = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(negative), o.a_negative, o.b);
-  t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc), o.a, t);
-  if (s.residual) t = add_shortcut(s, o, t, p.residual);
-  store_codes(s, o, t, s.y + at);
-}
-
-/// Panels accumulators of Pixels neighbouring pixels, whose windows begin at x.
+/// Sums of the taps of Pixels neighbouring pixels, whose windows begin at x. Every third pixel has a
+/// pointer of its own, which reaches the next two by scaled indexing: a register for each would spill.
 template <int Panels, int Pixels>
 inline void multiply(const LowbitStrip& s, const int8_t* panel, const uint8_t* x,
                      __m512i (&acc)[Panels][Pixels]) {
-  const int64_t step_x = s.col_step;
+  constexpr int kPointers = (Pixels + 2) / 3;
+  const int64_t step_x = s.col_step, panel_bytes = s.panel_bytes, steps = s.run_steps;
   for (int64_t run = 0; run < s.runs; ++run) {
-    const uint8_t* at = x + s.run_offset[run];
-    for (int64_t step = 0; step < s.run_steps; ++step) {
+    const uint8_t* at[kPointers];
+#pragma GCC unroll 8
+    for (int k = 0; k < kPointers; ++k) {
+      at[k] = x + s.run_offset[run] + 3 * k * step_x;
+      asm("" : "+r"(at[k]));  // else the compiler derives them from one another, in more registers
+    }
+    for (int64_t step = 0; step < steps; ++step) {
       __m512i w[Panels];
 #pragma GCC unroll 2
-      for (int k = 0; k < Panels; ++k) w[k] = _mm512_load_si512(panel + k * s.panel_bytes);
+      for (int k = 0; k < Panels; ++k) w[k] = _mm512_load_si512(panel + k * panel_bytes);
 #pragma GCC unroll 16
       for (int p = 0; p < Pixels; ++p) {
         int32_t bytes;
-        __builtin_memcpy(&bytes, at + p * step_x, 4);
+        __builtin_memcpy(&bytes, at[p / 3] + p % 3 * step_x, 4);
         const __m512i v = _mm512_set1_epi32(bytes);
 #pragma GCC unroll 2
         for (int k = 0; k < Panels; ++k) acc[k][p] = _mm512_dpbusd_epi32(acc[k][p], v, w[k]);
       }
       panel += 64;
-      at += 4;
+#pragma GCC unroll 8
+      for (int k = 0; k < kPointers; ++k) at[k] += 4;
     }
   }
 }
@@ -108,7 +131,7 @@ inline void multiply(const LowbitStrip& s, const int8_t* panel, const uint8_t* x
 /// Pixels neighbouring output pixels from column `col` of row `row`; `block` is the first block of
 /// 16 outputs, of which there are Panels (one step) or one (two steps: panels P and N).
 template <int Panels, int Pixels, bool TwoStep>
-void tile(const LowbitStrip& s, int64_t block, int64_t row, int64_t col) {
+void tile(const LowbitStrip& s, const Outputs* outputs, int64_t block, int64_t row, int64_t col) {
   __m512i acc[Panels][Pixels];
 #pragma GCC unroll 2
   for (int k = 0; k < Panels; ++k) {
@@ -121,66 +144,70 @@ void tile(const LowbitStrip& s, int64_t block, int64_t row, int64_t col) {
   const int8_t* panel = s.panels + block * (TwoStep ? 2 : 1) * s.panel_bytes;
   multiply<Panels, Pixels>(s, panel, s.x + row * s.row_step + col * s.col_step, acc);
 
-  constexpr int kBlocks = TwoStep ? 1 : Panels;
+  __m512i sums[Panels][Pixels];
 #pragma GCC unroll 2
-  for (int k = 0; k < kBlocks; ++k) {
-    const Outputs o = outputs_of(s, block + k);
+  for (int k = 0; k < Panels; ++k) {
 #pragma GCC unroll 16
-    for (int p = 0; p < Pixels; ++p) {
-      const Pixel pixel = pixel_of(s, row, col + p);
-      if constexpr (TwoStep) {
-        finish_two_step(s, o, pixel, acc[0][p], acc[1][p]);
-      } else {
-        finish(s, o, pixel, acc[k][p]);
-      }
-    }
+    for (int p = 0; p < Pixels; ++p) sums[k][p] = acc[k][p];
+  }
+  if (TwoStep) return finish<true>(s, outputs[0], sums[0], sums[Panels - 1], row, col, Pixels);
+  for (int k = 0; k < Panels; ++k) {
+    finish<false>(s, outputs[k], sums[k], nullptr, row, col, Pixels);
   }
 }
 
-using Tile = void (*)(const LowbitStrip&, int64_t block, int64_t row, int64_t col);
+template <int... Pixels>
+struct Counts {};
 
-/// Tiles by their number of pixels; index 0 is unused.
+using Tile = void (*)(const LowbitStrip&, const Outputs*, int64_t block, int64_t row, int64_t col);
+
+/// The tile of each number of pixels from 1 to Most, behind an unused first.
+template <int Panels, bool TwoStep, class Pixels>
+struct Tiles;
+template <int Panels, bool TwoStep, int... Pixels>
+struct Tiles<Panels, TwoStep, Counts<Pixels...>> {
+  static constexpr int most = sizeof...(Pixels);
+  static constexpr Tile table[] = {nullptr, tile<Panels, Pixels, TwoStep>...};
+};
+using UpTo14 = Counts<1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>;
+using UpTo16 = Counts<1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>;
+
+template <int Panels>
+struct Widths {
+  using Type = UpTo14;
+};
+template <>
+struct Widths<1> {
+  using Type = UpTo16;
+};
+
+/// All output pixels of a strip for the outputs from `block` on. A row is cut into tiles of nearly
+/// equal width: one narrow tile would wait for the latency of its few sums.
 template <int Panels, bool TwoStep>
-struct Tiles {
-  static constexpr int kMost = Panels == 1 ? 16 : 14;
-  static constexpr Tile small[9] = {nullptr,
-                                    tile<Panels, 1, TwoStep>,
-                                    tile<Panels, 2, TwoStep>,
-                                    tile<Panels, 3, TwoStep>,
-                                    tile<Panels, 4, TwoStep>,
-                                    tile<Panels, 5, TwoStep>,
-                                    tile<Panels, 6, TwoStep>,
-                                    tile<Panels, 7, TwoStep>,
-                                    tile<Panels, 8, TwoStep>};
-
-  static void rows(const LowbitStrip& s, int64_t block) {
-    for (int64_t row = 0; row < s.rows; ++row) {
-      int64_t col = 0;
-      while (col < s.cols) {
-        const int64_t left = s.cols - col;
-        if (left >= kMost) {
-          tile<Panels, kMost, TwoStep>(s, block, row, col);
-          col += kMost;
-        } else {
-          const int64_t pixels = left > 8 ? (left + 1) / 2 : left;
-          small[pixels](s, block, row, col);
-          col += pixels;
-        }
-      }
+void tile_rows(const LowbitStrip& s, int64_t block) {
+  using Kind = Tiles<Panels, TwoStep, typename Widths<Panels>::Type>;
+  Outputs outputs[2] = {outputs_of(s, block), outputs_of(s, block + 1)};
+  const int64_t count = (s.cols + Kind::most - 1) / Kind::most;
+  for (int64_t row = 0; row < s.rows; ++row) {
+    int64_t col = 0;
+    for (int64_t k = count; k > 0; --k) {
+      const int64_t pixels = (s.cols - col + k - 1) / k;
+      Kind::table[pixels](s, outputs, block, row, col);
+      col += pixels;
     }
   }
-};
+}
 
 }  // namespace
 
 void lowbit_strip(const LowbitStrip& s) {
   int64_t block = s.first_block;
   if (s.two_step) {
-    for (; block < s.end_block; ++block) Tiles<2, true>::rows(s, block);
+    for (; block < s.end_block; ++block) tile_rows<2, true>(s, block);
     return;
   }
-  for (; block + 2 <= s.end_block; block += 2) Tiles<2, false>::rows(s, block);
-  if (block < s.end_block) Tiles<1, false>::rows(s, block);
+  for (; block + 2 <= s.end_block; block += 2) tile_rows<2, false>(s, block);
+  if (block < s.end_block) tile_rows<1, false>(s, block);
 }
 
 }  // namespace apprentice::kernels::vnni

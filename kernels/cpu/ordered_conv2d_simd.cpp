@@ -48,33 +48,48 @@ APPRENTICE_INLINE void pixels(const OrderedConvRow& r, Taps rows, Taps cols, int
       const float* w = r.weights + (kr * r.kw + ks) * r.in * r.padded_out + o;
       for (int64_t i = 0; i < r.in; ++i) {
         const Vector weight = load(w + i * r.padded_out);
-#pragma GCC unroll 8
+#pragma GCC unroll 10
         for (int k = 0; k < kPixels; ++k) {
           sum[k] = fused(splat<Vector>(x[k * step + i]), weight, sum[k]);
         }
       }
     }
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 10
   for (int k = 0; k < kPixels; ++k) store_results(r, q + k, o, sum[k]);
+}
+
+/// The same for `count` pixels, at most kMost.
+constexpr int kMost = 10;
+template <int kPixels = kMost>
+void some_pixels(const OrderedConvRow& r, Taps rows, Taps cols, int64_t q, int64_t o,
+                 int64_t count) {
+  if constexpr (kPixels > 1) {
+    if (count < kPixels) return some_pixels<kPixels - 1>(r, rows, cols, q, o, count);
+  }
+  pixels<kPixels>(r, rows, cols, q, o);
 }
 
 void row(const OrderedConvRow& r) {
   const Taps rows = inside(r.p * r.stride[0] - r.padding[0], r.dilation[0], r.kh, r.height);
-  constexpr int kPixels = 8;
+  // Pixels [first, end) have all taps of a row inside.
+  const auto whole = [&](int64_t q) {
+    const Taps t = inside(q * r.stride[1] - r.padding[1], r.dilation[1], r.kw, r.width);
+    return t.begin == 0 && t.end == r.kw;
+  };
+  int64_t first = 0, end = r.cols;
+  while (first < end && !whole(first)) ++first;
+  while (end > first && !whole(end - 1)) --end;
   for (int64_t o = 0; o < r.out; o += kLanes) {
     for (int64_t q = 0; q < r.cols;) {
-      const int64_t last = q + kPixels - 1;
-      const Taps cols = inside(q * r.stride[1] - r.padding[1], r.dilation[1], r.kw, r.width);
-      const Taps far = inside(last * r.stride[1] - r.padding[1], r.dilation[1], r.kw, r.width);
-      const bool all = cols.begin == 0 && far.begin == 0 && cols.end == r.kw && far.end == r.kw;
-      if (last < r.cols && all) {
-        pixels<kPixels>(r, rows, cols, q, o);
-        q += kPixels;
-      } else {
-        pixels<1>(r, rows, cols, q, o);
-        ++q;
+      int64_t count = 1;
+      if (q >= first && q < end) {
+        const int64_t tiles = (end - q + kMost - 1) / kMost;
+        count = (end - q + tiles - 1) / tiles;
       }
+      const Taps cols = inside(q * r.stride[1] - r.padding[1], r.dilation[1], r.kw, r.width);
+      some_pixels(r, rows, cols, q, o, count);
+      q += count;
     }
   }
 }
