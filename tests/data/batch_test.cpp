@@ -61,13 +61,16 @@ TEST_CASE("shift_mirror draws each shift and side about equally often, by seed, 
   const Augmentation both = data::augmentation("shift_mirror");
   constexpr int64_t kDraws = 16200;
   std::vector<int64_t> seen(9 * 9 * 2);
+  int64_t mirrored = 0;
   for (int64_t id = 0; id < kDraws; ++id) {
     const Transform t = draw_transform(both, 1, 0, id);
     REQUIRE((t.dy >= -4 && t.dy <= 4 && t.dx >= -4 && t.dx <= 4));
+    mirrored += t.mirror;
     ++seen[size_t(((t.dy + 4) * 9 + t.dx + 4) * 2 + int(t.mirror))];
   }
   // 100 are expected in each of 162 cells, standard deviation 10: six of them are 40 to 160.
   for (const int64_t times : seen) CHECK((times > 40 && times < 160));
+  CHECK(std::abs(mirrored - kDraws / 2) < 382);  // standard deviation 64, six of them
   int same_seed = 0, same_epoch = 0;
   for (int64_t id = 0; id < 1000; ++id) {
     const Transform t = draw_transform(both, 1, 0, id);

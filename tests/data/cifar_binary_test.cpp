@@ -51,7 +51,8 @@ TEST_CASE("a folder of CIFAR-10 batches is read in the order of their numbers, c
   write_bytes(folder / inner + "data_batch_2.bin", records({2, 2}));
   write_bytes(folder / inner + "data_batch_10.bin", records({5}));
   write_bytes(folder / inner + "data_batch_1.bin", records({1, 7}));
-  write_bytes(folder / inner + "data_batch_1_first1.bin", records({8}));
+  write_bytes(folder / inner + "data_batch_1_first4000.bin", records({8}));
+  write_bytes(folder / inner + "data_batch_1a.bin", records({8}));
   write_bytes(folder / inner + "test_batch.bin", records({6}));
   const ImageSet train = load_dataset(folder.path(), "train");
   CHECK(train.labels == std::vector<int64_t>{1, 7, 2, 2, 5});

@@ -116,6 +116,18 @@ TEST_CASE("a set of which most pictures are damaged or of other sizes is an erro
   CHECK(throws<DamagedFile>(empty, "no picture can be decoded", "owl/0000.jpg") == "");
 }
 
+TEST_CASE("an archive that is cut within the header of a member is a damaged file") {
+  const TempFolder folder;
+  const std::string path = folder / "s.tar";
+  Members members = class_members(3);
+  members.insert(members.begin(), {"owl/notes.txt", Bytes{'a'}});
+  write_tar(path, members);
+  Bytes bytes = read_bytes(path);
+  bytes.resize(512 + 512 + 100);  // header and content of the first, a part of the second's header
+  write_bytes(path, bytes);
+  CHECK(throws<DamagedFile>([&] { load_dataset(path, "train"); }, path, "after 1 members") == "");
+}
+
 TEST_CASE("an archive that is cut, no archive, or without pictures is a damaged file") {
   const TempFolder folder;
   const std::string path = folder / GENERATE("s.tar", "s.tar.gz", "s.tar.zst");

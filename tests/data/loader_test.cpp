@@ -80,12 +80,19 @@ TEST_CASE("batches cover the set, the last one shorter or left out") {
 }
 
 TEST_CASE("batches are the same for any number of workers") {
-  Loader inline_loader(shapes(), options(0));
+  // Large enough batches that the consumer waits for workers in their midst.
+  const auto set = std::make_shared<const ImageSet>(data::load_dataset("shapes10:1700", "train"));
+  const auto larger = [](int workers) {
+    LoaderOptions changed = options(workers);
+    changed.batch = 256;
+    return changed;
+  };
+  Loader inline_loader(set, larger(0));
   inline_loader.start(1);
   const auto expected = rest(inline_loader);
   REQUIRE(expected.size() == 7);
-  CHECK(expected.back().size() == 2);
-  Loader loader(shapes(), options(GENERATE(1, 3)));
+  CHECK(expected.back().size() == 1700 - 6 * 256);
+  Loader loader(set, larger(GENERATE(1, 3)));
   loader.start(1);
   CHECK(equal(rest(loader), expected));
   CHECK(!loader.next());
