@@ -178,6 +178,9 @@ Observation ConvBn2d::forward_codes(const Scaled& x, const EffectiveWeight& weig
   const bool two_steps = weight.step_negative.defined();
   seen.sums = sums(x, two_steps ? maximum(weight.data, 0) : weight.data, weight.max_code);
   if (two_steps) seen.sums_negative = sums(x, maximum(-weight.data, 0), weight.max_code);
+  if (residual.data.defined() && residual.data.shape() != seen.sums.shape())
+    throw ShapeError(fmt::format("{}: the shortcut is {}, the sums are {}", options_.conv_name,
+                                 residual.data.shape().str(), seen.sums.shape().str()));
   const Tensor step = activation_->step();
   const float y_step = float(step.item());
   const Constants constants = fold(x, weight, y_step);
@@ -197,10 +200,6 @@ Observation ConvBn2d::forward_codes(const Scaled& x, const EffectiveWeight& weig
     seen.r = (residual.coded() ? float(residual.step.item()) : 1.0f) / y_step;
   args.epilogue.r = seen.r;
   args.epilogue.max_code = int32_t(activation_->max_code());
-  check<ShapeError>(!residual.data.defined() || residual.data.shape() == seen.sums.shape(),
-                    "{}: the shortcut is {}, the sums are {}", options_.conv_name,
-                    residual.data.defined() ? residual.data.shape().str() : "",
-                    seen.sums.shape().str());
   Tensor codes = Tensor::empty(seen.sums.shape());
   args.y = {codes.data<float>(), args.acc.sizes};
   kernels::launch<kernels::Requantize<float>>(args);

@@ -182,7 +182,7 @@ TEST_CASE("sums of real images are taken tap by tap, in f32, by every family of 
             sum_at(x, w, 0, p, 1, o, [](float tap) { return tap; }));
 }
 
-TEST_CASE("integers that f32 cannot hold are refused") {
+TEST_CASE("integers that f32 cannot hold and shortcuts that do not fit are refused") {
   Rng rng(1, RngPurpose::test);
   auto layer = make_layer(rng);
   layer->set_activation(std::make_shared<Grid>(1.0f, 255));
