@@ -193,6 +193,9 @@ TEST_CASE("integers that f32 cannot hold and shortcuts that do not fit are refus
   const Scaled x{Tensor::full({1, 3, 3, 3}, 255), Tensor::full({1}, 1), 255};
   CHECK_THROWS_WITH(layer->forward(x),
                     Catch::Matchers::Contains("conv1") && Catch::Matchers::Contains("27 products"));
+  layer->conv().parametrize("weight", nullptr);
+  CHECK_THROWS_WITH(layer->forward(x, x),
+                    Catch::Matchers::Contains("[1, 3, 3, 3], the sums are [1, 2, 2, 5]"));
 }
 
 TEST_CASE("eval folds batch norm, steps and residual into one pass that equals the real layer") {
