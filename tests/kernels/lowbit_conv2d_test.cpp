@@ -47,7 +47,9 @@ class Problem {
     args_.epilogue = epilogue_.view;
     p_ = args_.geometry.out_size(0, s.h, s.kernel);
     q_ = args_.geometry.out_size(1, s.w, s.kernel);
-    add_shortcut(shortcut);
+    if (shortcut == Shortcut::none || empty()) return;
+    const bool whole = shortcut == Shortcut::plain;
+    set_shortcut(whole ? s.out : (s.out + 1) / 2, !whole);
   }
 
   bool empty() const { return p_ <= 0 || q_ <= 0; }
@@ -78,18 +80,16 @@ class Problem {
     return codes;
   }
 
- private:
-  void add_shortcut(Shortcut shortcut) {
-    const int64_t n = args_.x.size(0), out = args_.weight.rows;
-    if (shortcut == Shortcut::none || empty()) return;
-    const bool full = shortcut == Shortcut::plain;
-    const int64_t h = full ? p_ : 2 * p_ - int64_t(rng_.below(2));
-    const int64_t w = full ? q_ : h == p_ ? q_ : 2 * q_ - int64_t(rng_.below(2));
-    const int64_t c = full ? out : (out + 1) / 2;
-    residual_ = test::random_bytes(rng_, n * h * w * c);
-    args_.residual = {residual_.data(), {n, h, w, c}};
+  /// A shortcut of this many channels, on the output's pixels or on about twice as many.
+  void set_shortcut(int64_t channels, bool halved) {
+    const int64_t n = args_.x.size(0);
+    const int64_t h = halved ? 2 * p_ - int64_t(rng_.below(2)) : p_;
+    const int64_t w = !halved || h == p_ ? q_ : 2 * q_ - int64_t(rng_.below(2));
+    residual_ = test::random_bytes(rng_, n * h * w * channels);
+    args_.residual = {residual_.data(), {n, h, w, channels}};
   }
 
+ private:
   Rng rng_;
   std::vector<uint8_t> x_, residual_;
   test::RandomCodes<Bits> weight_;
@@ -100,23 +100,29 @@ class Problem {
 
 /// Every kernel that runs here gives what the reference gives.
 template <int Bits>
-void compare_kernels(const Sizes& s, Shortcut shortcut, uint64_t seed) {
-  Problem<Bits> problem(s, shortcut, seed);
-  if (problem.empty()) return;
+void compare_kernels(Problem<Bits>& problem) {
   const auto& kernels = kernels::kernel_table<LowbitConv2d<Bits>>().kernels();
   const Result expected = problem.run(kernels.back());
   for (const auto& kernel : kernels) {
     if (kernel.refuse && !kernel.refuse(problem.args()).empty()) continue;
-    INFO(kernel.name << " n" << s.n << " " << s.h << "x" << s.w << "x" << s.in << " -> " << s.out
-                     << " kernel " << s.kernel << " stride " << s.stride << " padding " << s.padding
-                     << " dilation " << s.dilation << " two_step " << s.two_step << " shortcut "
-                     << int(shortcut) << " seed " << seed);
+    INFO(kernel.name);
     const Result got = problem.run(kernel);
     CHECK(bool(got.acc == expected.acc));
     CHECK(bool(got.negative == expected.negative));
     CHECK(bool(got.codes == expected.codes));
     CHECK(bool(problem.run_codes(kernel) == expected.codes));
   }
+}
+
+template <int Bits>
+void compare_kernels(const Sizes& s, Shortcut shortcut, uint64_t seed) {
+  Problem<Bits> problem(s, shortcut, seed);
+  if (problem.empty()) return;
+  INFO("n" << s.n << " " << s.h << "x" << s.w << "x" << s.in << " -> " << s.out << " kernel "
+           << s.kernel << " stride " << s.stride << " padding " << s.padding << " dilation "
+           << s.dilation << " two_step " << s.two_step << " shortcut " << int(shortcut) << " seed "
+           << seed);
+  compare_kernels(problem);
 }
 
 }  // namespace
@@ -169,6 +175,17 @@ TEST_CASE("low-bit convolution equals its reference for wide rows, strips and di
   compare_kernels<2>({3, 40, 40, 64, 32, 3, 1, 1, 1, false}, Shortcut::none, 2000);
   compare_kernels<4>({2, 19, 17, 8, 24, 3, 2, 2, 2, false}, Shortcut::option_a, 2001);
   compare_kernels<2>({1, 11, 12, 5, 9, 3, 1, 3, 3, true}, Shortcut::none, 2002);
+}
+
+TEST_CASE("low-bit convolution reads shortcuts of any number of channels through option A",
+          "[lowbit]") {
+  for (int64_t channels = 1; channels <= 38; ++channels) {
+    const bool two_step = channels % 2 == 0;
+    Problem<2> problem({1, 4, 5, 3, 38, 3, 1, 1, 1, two_step}, Shortcut::none, 4000);
+    problem.set_shortcut(channels, channels % 3 != 0);
+    INFO(channels << " channels");
+    compare_kernels(problem);
+  }
 }
 
 TEST_CASE("low-bit convolution is the same for 1 and 2 threads", "[lowbit]") {
