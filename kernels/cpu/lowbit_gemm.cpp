@@ -118,7 +118,8 @@ void add(const std::string& family, int priority, const Isa& isa, const std::str
                           }});
 }
 
-void add_all(const std::string& family, int priority, const Isa& isa, const std::string& missing) {
+[[maybe_unused]] void add_all(const std::string& family, int priority, const Isa& isa,
+                              const std::string& missing) {
   add<uint8_t, 2>(family, priority, isa, missing);
   add<uint8_t, 4>(family, priority, isa, missing);
   add<int8_t, 2>(family, priority, isa, missing);
