@@ -148,6 +148,23 @@ TEST_CASE("batch_norm_train gives the same bits on any number of threads") {
   CHECK(results[0] == results[2]);
 }
 
+TEST_CASE("batch_norm_train's variance stands a mean of a million deviations") {
+  Random random(9);
+  const int64_t m = 700, c = 5;
+  const auto x = random.fill<2>({m, c}, [&] { return 1e6f + float(random.below(4)); });
+  const auto ones = random.uniform<1>({c}, 1, 1), eps = random.uniform<1>({1}, 1, 1);
+  const double relative = (kRowsOfSum + 6) * kEpsilon;
+  test::agree<BatchNormTrain<float>>([&](Outputs& out) {
+    BatchNormTrain<float>::Args a;
+    a.x = x, a.gamma = ones, a.beta = ones, a.eps = eps;
+    a.mean = out.view<1>({c}, 1e6 * kEpsilon);
+    // A variance is below 9/4; y is off by the rounded mean.
+    a.var = out.view<1>({c}, relative * 2.25), a.inv_std = out.view<1>({c}, relative);
+    a.y = out.view<2>({m, c}, 1e6 * kEpsilon);
+    return a;
+  });
+}
+
 TEST_CASE("the ReLU's mask from x is that from y, bit for bit, without a residual") {
   const auto family = GENERATE("simd", "avx2", "avx512");
   CAPTURE(family);
