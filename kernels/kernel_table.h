@@ -12,7 +12,7 @@
 
 namespace apprentice::kernels {
 
-/// Weights in the order in which one kernel reads them: opaque, made once by that kernel's `prepack`.
+/// Weights in the order one kernel reads them: opaque, made once by that kernel's `prepack`.
 struct Prepacked {
   virtual ~Prepacked() = default;
   /// Memory that it takes.

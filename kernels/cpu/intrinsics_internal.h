@@ -1,7 +1,7 @@
 #pragma once
 
-// g++ 12 takes the undefined pass-through operand of its own AVX-512 intrinsics for a mistake of ours
-// (GCC bug 105593).
+// g++ 12 takes the undefined pass-through operand of its own AVX-512 intrinsics for a mistake of
+// ours (GCC bug 105593).
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"

@@ -1,5 +1,6 @@
-// Direct low-bit convolution on all cores: an image is cut into strips of output rows; a strip's input
-// is copied once into a thread's own memory with its padding, so the kernel proper has no bounds.
+// Direct low-bit convolution on all cores: an image is cut into strips of output rows; a strip's
+// input is copied once into a thread's own memory with its padding, so the kernel proper has no
+// bounds.
 #include <omp.h>
 
 #include <algorithm>

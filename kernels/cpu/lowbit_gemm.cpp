@@ -1,5 +1,6 @@
-// Low-bit GEMM on all cores: rows of x are the pixels of kernels/cpu/lowbit_strip_internal.h, with one
-// tap. Signed x is taken as x + 128, and 128 times the sum of the weights is taken off at the start.
+// Low-bit GEMM on all cores: rows of x are the pixels of kernels/cpu/lowbit_strip_internal.h, with
+// one tap. Signed x is taken as x + 128, and 128 times the sum of the weights is taken off at the
+// start.
 #include <omp.h>
 
 #include <algorithm>

@@ -139,8 +139,8 @@ inline void multiply(const LowbitStrip& s, const int8_t* panel, const uint8_t* x
   flush<Panels, Pixels>(narrow, wide);
 }
 
-/// Pixels neighbouring output pixels from column `col` of row `row`; `block` is the first block of 8
-/// outputs, of which there are Panels (one step) or one (two steps: panels P and N).
+/// Pixels neighbouring output pixels from column `col` of row `row`; `block` is the first block of
+/// 8 outputs, of which there are Panels (one step) or one (two steps: panels P and N).
 template <int Panels, int Pixels, bool TwoStep>
 void tile(const LowbitStrip& s, int64_t block, int64_t row, int64_t col) {
   __m256i acc[Panels][Pixels];

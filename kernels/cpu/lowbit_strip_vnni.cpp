@@ -9,8 +9,8 @@ namespace {
 
 constexpr int64_t kLanes = 16;
 
-/// 16 output channels from `first` on: constants of the epilogue, channels that there are, and those
-/// that the shortcut has.
+/// 16 output channels from `first` on: constants of the epilogue, channels that there are, and
+/// those that the shortcut has.
 struct Outputs {
   __m512 a, a_negative, b, r, max_code;
   __mmask16 mask, residual_mask;
@@ -95,8 +95,9 @@ void finish(const LowbitStrip& s, const Outputs& o, Sums acc, Sums negative, int
   store(s, o, acc, negative, row, col, pixels);
 }
 
-/// Sums of the taps of Pixels neighbouring pixels, whose windows begin at x. Every third pixel has a
-/// pointer of its own, which reaches the next two by scaled indexing: a register for each would spill.
+/// Sums of the taps of Pixels neighbouring pixels, whose windows begin at x. Every third pixel has
+/// a pointer of its own, which reaches the next two by scaled indexing: a register for each would
+/// spill.
 template <int Panels, int Pixels>
 inline void multiply(const LowbitStrip& s, const int8_t* panel, const uint8_t* x,
                      __m512i (&acc)[Panels][Pixels]) {

@@ -13,7 +13,8 @@ namespace {
 
 constexpr int64_t kTaskRows = 32;
 
-/// Weights with outputs innermost and bias, padded; memory of the calling thread that grows and stays.
+/// Weights with outputs innermost and bias, padded; memory of the calling thread that grows and
+/// stays.
 struct Repacked {
   std::vector<float> weights, bias;
   int64_t out = 0;

@@ -5,13 +5,15 @@
 
 namespace apprentice::packed {
 
-/// Where the activations of a network lie: those that are never needed at the same time share a slot.
+/// Where the activations of a network lie: those that are never needed at the same time share a
+/// slot.
 struct MemoryPlan {
   std::vector<int> slot;            ///< of each layer's output
   std::vector<int64_t> slot_bytes;  ///< an image
 };
 
-/// One output: its bytes an image and the last layer that reads it (at least the one that makes it).
+/// One output: its bytes an image and the last layer that reads it (at least the one that makes
+/// it).
 struct Lifetime {
   int64_t bytes;
   size_t last_reader;

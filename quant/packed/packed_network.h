@@ -47,8 +47,8 @@ class PackedNetwork {
 
   /// MissingInput, DamagedFile naming file, layer and tensor for all that does not fit; ConfigError
   /// for a weights-only file (32A), which `eval` decodes instead; DeviceError if a kernel of
-  /// a required family declines a layer, or no layer has one. An operation of which no kernel of that
-  /// family exists (the stem under "vnni") takes its best.
+  /// a required family declines a layer, or no layer has one. An operation of which no kernel of
+  /// that family exists (the stem under "vnni") takes its best.
   static PackedNetwork load(const std::string& path, const Options& options);
   static PackedNetwork load(const std::string& path) { return load(path, Options()); }
   static PackedNetwork load(const SafetensorsFile& file, const Options& options);

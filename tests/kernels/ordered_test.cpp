@@ -95,7 +95,8 @@ TEST_CASE("every ordered convolution gives the reference's bits", "[ordered]") {
 
 TEST_CASE("the ordered convolution adds taps in their order and skips those outside", "[ordered]") {
   using kernels::OrderedConv2d;
-  // 3 pixels of one channel under a window of 3, padding 1. In this order 2^24 + 1 + 1 = 2^24 in f32.
+  // 3 pixels of one channel under a window of 3, padding 1. In this order 2^24 + 1 + 1 = 2^24 in
+  // f32.
   const std::vector<float> x = {0x1p24f, 1, 1}, w = {1, 1, 1};
   std::vector<float> sums(3);
   OrderedConv2d::Args args;
