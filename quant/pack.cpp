@@ -17,16 +17,16 @@ Tensor bytes_tensor(const PackedWeight& weight, int64_t rows) {
 void pack_weights(nn::TensorModule& model, const ModelInfo& info, const std::string& path) {
   packed::Description network;
   network.weights_only = true;
-  State state{model.state_dict(), metadata_of(info, network)};
+  State state{rest_of(model), metadata_of(info, network)};
   std::map<std::string, StoredWeight> stored;
   for (const Layer& layer : layers(model)) {
     if (!layer.weights()) continue;
     const Shape shape = layer.module->parameter("weight").shape();
     const PackedWeight weight = packed_weight(layer);
-    state.tensors.erase(layer.name + ".weight");
-    state.tensors.erase(layer.name + ".weight_gain");
     state.tensors[layer.name + ".weight_packed"] = bytes_tensor(weight, shape[0]);
     state.tensors[layer.name + ".weight_scale"] = weight.weight.scale;
+    if (weight.weight.scale_negative)
+      state.tensors[layer.name + ".weight_scale_neg"] = weight.weight.scale_negative;
     stored[layer.name] = {weight.kind, shape};
   }
   for (const auto& [name, tensor] : state.tensors) check_finite(name, tensor);

@@ -32,8 +32,9 @@ struct PackOptions {
 void pack(nn::TensorModule& model, const ModelInfo& info, const std::string& path,
           const PackOptions& options = {});
 
-/// A model file's state from a file with packed weights alone: `L.weight` = scale * code in f32, all
-/// other tensors as they are, metadata as they are. DamagedFile naming file and tensor.
+/// A model file's state from a file with packed weights alone: `L.weight` = scale * code in f32, folded
+/// batch norms with mean 0 and variance 1 - eps, all else and the metadata as they are. DamagedFile
+/// naming file and tensor.
 State unpack_weights(const std::string& path);
 
 }  // namespace apprentice::quant

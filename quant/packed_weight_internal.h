@@ -31,6 +31,13 @@ std::string weights_to_json(const std::map<std::string, StoredWeight>& weights);
 std::map<std::string, StoredWeight> weights_from_json(const std::string& text,
                                                       const std::string& file);
 
+/// What a weights-only file holds beside packed weights and their scales: parameters and buffers that
+/// inference needs, each batch norm folded to y = weight x + bias, without
+/// running statistics.
+nn::StateDict rest_of(nn::Module& model);
+/// Adds the running statistics that make such batch norms ordinary ones: mean 0, variance 1 - eps.
+void unfold_batch_norms(nn::StateDict& state);
+
 /// CheckFailed naming `name` unless every element is finite (f32; other types pass).
 void check_finite(const std::string& name, const Tensor& tensor);
 

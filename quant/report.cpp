@@ -45,11 +45,10 @@ int64_t count(const Entry& entry, const std::string& suffix) {
 
 /// Values that the layer has as an f32 model, quantizer state left out.
 int64_t f32_values(const Entry& entry, int64_t weights) {
-  const bool folded = entry.tensors.count("a") != 0;
-  int64_t values =
-      weights + count(entry, "bias") + kBatchNormValues * (folded ? count(entry, "a") : 0);
-  for (const char* suffix : {"running_mean", "running_var"}) values += count(entry, suffix);
-  return values;
+  const int64_t values = weights + count(entry, "bias") + kBatchNormValues * count(entry, "a");
+  const auto weight = entry.tensors.find("weight");
+  const bool batch_norm = weight != entry.tensors.end() && weight->second->shape.rank() == 1;
+  return batch_norm ? kBatchNormValues * weights : values;
 }
 
 /// What the metadata says of packed weights: kind and number of codes.

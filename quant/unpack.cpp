@@ -76,6 +76,7 @@ UnpackedFile read_packed_weights(const std::string& path) {
 State unpack_weights(const std::string& path) {
   auto [state, weights] = read_packed_weights(path);
   for (const auto& [layer, weight] : weights) state.tensors[layer + ".weight"] = dequantize(weight);
+  unfold_batch_norms(state.tensors);
   return state;
 }
 

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include <apprentice/base/error.h>
+#include <apprentice/quant/packed_weight_internal.h>
 #include <apprentice/quant/prepare.h>
 #include <apprentice/quant/unpack_internal.h>
 #include <apprentice/quant/verify_internal.h>
@@ -89,10 +90,11 @@ void compare_weights(nn::Module& model, const UnpackedFile& file, VerifyReport& 
 }
 
 void compare_rest(nn::Module& model, const UnpackedFile& file, VerifyReport& report) {
-  const nn::StateDict own = model.state_dict();
+  const nn::StateDict own = rest_of(model);
   for (const auto& [name, tensor] : file.rest.tensors) {
     const auto it = own.find(name);
-    check<ConfigError>(it != own.end(), "verify: the model has no tensor '{}'", name);
+    check<ConfigError>(it != own.end() && tensor.dtype() == Dtype::f32,
+                       "verify: the model has no tensor '{}' in f32", name);
     compare_tensor(name.substr(0, name.rfind('.')), name, tensor, it->second, report);
   }
 }

@@ -193,6 +193,12 @@ TEST_CASE("packed ternary resnet20 takes at most 92,160 bytes, and 14 times less
   CHECK(size.f32_bytes == 4 * (269722 + 2 * 688));
   CHECK(size.compression > 14);
   CHECK(problem.verify("", 2).passed);
+
+  Problem weights_only(make_policy("twn", 2), "resnet20");
+  weights_only.pack();
+  const auto smaller = quant::size_report(weights_only.path);
+  CHECK(smaller.file_bytes <= 92160);
+  CHECK(smaller.f32_bytes == size.f32_bytes);
 }
 
 TEST_CASE("size report: bits a weight of each layer, in the order of the network") {
