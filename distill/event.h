@@ -23,11 +23,11 @@ struct Event {
 struct Progress {
   const char* phase = "train";  ///< "train" or "eval"
   int64_t epoch = 0, epochs = 0;
-  int64_t step = 0, steps = 0;  ///< of the run; in "eval", batches of the test set
+  int64_t step = 0, steps = 0;  ///< of the run; in "eval", images of the test set
   double loss = 0;              ///< of this step
   double lr = 0;
   double images_per_s = 0;  ///< over the last steps
-  double seconds_left = 0;  ///< to the end of the run's training, at that rate
+  double seconds_left = 0;  ///< to the end of the phase, at that rate
 };
 
 /// What a run tells while it goes on; the library itself prints nothing. Either may be empty.

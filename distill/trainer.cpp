@@ -151,8 +151,11 @@ class Trainer {
     bool stopped = false;
     EvaluateOptions options;
     options.batch = recipe_.train.eval_batch;
-    options.on_batch = [&](const data::Batch&, const Tensor&, int64_t done) {
-      report_evaluation(done);
+    Rate rate;
+    rate.add(0);
+    options.on_batch = [&](const data::Batch& batch, const Tensor&, int64_t done) {
+      rate.add(batch.size());
+      report_evaluation(done, rate.images_per_s());
       stopped = !stop_request().empty();
       return !stopped;
     };
@@ -276,13 +279,16 @@ class Trainer {
                                    .seconds_left = rate > 0 ? images_left / rate : 0});
   }
 
-  void report_evaluation(int64_t images) {
+  void report_evaluation(int64_t images, double rate) {
     if (!options_.listener.on_progress) return;
+    const double left = double(test_->count - images);
     options_.listener.on_progress({.phase = "eval",
                                    .epoch = std::min(state_.epoch, recipe_.train.epochs - 1),
                                    .epochs = recipe_.train.epochs,
                                    .step = images,
-                                   .steps = test_->count});
+                                   .steps = test_->count,
+                                   .images_per_s = rate,
+                                   .seconds_left = rate > 0 ? left / rate : 0});
   }
 
   Recipe recipe_;

@@ -18,7 +18,7 @@ struct Problem {
   Recipe recipe;
   std::shared_ptr<nn::TensorModule> student = std::make_shared<OneLayer>(1);
   std::shared_ptr<nn::TensorModule> teacher = std::make_shared<OneLayer>(2);
-  data::Batch batch = shapes_batch(12);
+  data::Batch batch = colours_batch(12);
 
   explicit Problem(const std::string& scheme) {
     recipe.distill.method = "apprentice";

@@ -20,7 +20,7 @@ TEST_CASE("a row counts as right if the first of its largest logits stands at th
 }
 
 TEST_CASE("an evaluation does not depend on the batch size and leaves the mode as it was") {
-  const auto set = shapes("test", 30);
+  const auto set = colours("test", 30);
   OneLayer network(1);
   network.train();
   int64_t seen = 0;

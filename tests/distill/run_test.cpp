@@ -30,11 +30,12 @@ struct Fixture {
   TrainResult teacher_result;
 
   Fixture() {
+    add_colours();
     teacher.model.arch = "resnet8";
-    teacher.data.name = "shapes10:1500";
-    teacher.data.test_images = 300;
-    teacher.train.epochs = 4;
-    teacher.train.batch = 50;
+    teacher.data.name = "colours:400";
+    teacher.data.test_images = 200;
+    teacher.train.epochs = 3;
+    teacher.train.batch = 20;
     teacher_result = run_recipe(teacher, into(folder / "teacher"));
   }
   /// A short scheme C run from the teacher's weights.
@@ -62,10 +63,10 @@ std::string weights(const std::string& run) { return read_file(last(run) + "/mod
 
 TEST_CASE("a small network learns, and its ternary apprentice keeps what it knows") {
   Fixture& f = fixture();
-  // Chance is 10 %; 300 images have a standard error of 1.7 points there.
-  CHECK(f.teacher_result.test.top1 > 20);
+  // Chance is 10 %; 200 images have a standard error of 2.1 points there.
+  CHECK(f.teacher_result.test.top1 > 30);
   const TrainResult result = run_recipe(f.apprentice(), into(f.folder / "ternary"));
-  CHECK(result.test.top1 > 20);
+  CHECK(result.test.top1 > 30);
   const State state = load_state(last(f.folder / "ternary") + "/model.safetensors");
   CHECK(state.metadata.at("arch") == "resnet8");
   CHECK(state.metadata.at("apprentice.quant").find("twn") != std::string::npos);
@@ -77,7 +78,7 @@ TEST_CASE("a small network learns, and its ternary apprentice keeps what it know
 TEST_CASE("a run with stored logits equals one with its teacher online, bit for bit") {
   Fixture& f = fixture();
   Recipe recipe = f.apprentice();
-  recipe.data.name = "shapes10:200";
+  recipe.data.name = "colours:200";
   run_recipe(recipe, into(f.folder / "online"));
   store_logits(recipe, into(""), f.folder / "logits");
   recipe.teacher.logits = f.folder / "logits";
@@ -91,7 +92,7 @@ TEST_CASE("a run with stored logits equals one with its teacher online, bit for 
 TEST_CASE("a control run differs from the distilled one in the teacher's term alone") {
   Fixture& f = fixture();
   Recipe recipe = f.apprentice();
-  recipe.data.name = "shapes10:200";
+  recipe.data.name = "colours:200";
   run_recipe(recipe, into(f.folder / "distilled"));
   recipe.distill.gamma = 0;
   run_recipe(recipe, into(f.folder / "no-gamma"));
@@ -105,7 +106,7 @@ TEST_CASE("a control run differs from the distilled one in the teacher's term al
 TEST_CASE("a stopped quantized run goes on bit for bit through its recipe") {
   Fixture& f = fixture();
   Recipe recipe = f.apprentice();
-  recipe.data.name = "shapes10:200";
+  recipe.data.name = "colours:200";
   recipe.quant.weights = "wrpn";
   recipe.quant.w_bits = 4;
   run_recipe(recipe, into(f.folder / "whole"));
@@ -140,7 +141,7 @@ TEST_CASE("a run that cannot be leaves no folder behind") {
   CHECK(throws<ConfigError>(refused(recipe), "resnet9") == "");
   recipe = f.apprentice();
   recipe.model.arch = "resnet14";
-  CHECK(throws<Error>(refused(recipe), "layer1.1.") == "");
+  CHECK(throws<DamagedFile>(refused(recipe), "layer1.1.") == "");
   recipe = f.apprentice();
   recipe.quant.keep = {"conv1", "linaer"};
   CHECK(throws<ConfigError>(refused(recipe), "linaer") == "");

@@ -15,7 +15,7 @@ namespace {
 
 LogitsKey key_of(const nn::Module& teacher) {
   return {.teacher = state_hash(teacher),
-          .data = "shapes10",
+          .data = "colours",
           .augment = "shift_mirror",
           .seed = 3,
           .images = 50,
@@ -29,7 +29,7 @@ data::Loader make_loader() {
   options.shuffle = true;
   options.augmentation = data::augmentation("shift_mirror");
   options.seed = 3;
-  return data::Loader(shapes("train", 50), options);
+  return data::Loader(colours("train", 50), options);
 }
 
 }  // namespace
@@ -60,7 +60,7 @@ TEST_CASE("stored logits are those of the online teacher, bit for bit") {
     }
   }
   // The epochs differ, since the pictures are augmented anew.
-  const data::Batch probe = shapes_batch(4);
+  const data::Batch probe = colours_batch(4);
   CHECK_FALSE(same_bits(stored.logits(probe, 0), stored.logits(probe, 1)));
   CHECK(throws<Error>([&] { stored.logits(probe, 2); }, "2 epochs") == "");
 }
@@ -72,7 +72,7 @@ TEST_CASE("stored logits of another run are refused, naming what differs") {
   key.images = 4, key.epochs = 1;
   LogitsWriter writer(folder / "logits", key);
   CHECK(throws<Error>([&] { writer.close(); }, "sample 0 of epoch 0") == "");
-  const data::Batch batch = shapes_batch(4);
+  const data::Batch batch = colours_batch(4);
   CHECK(throws<Error>([&] { writer.add(batch, 1, Tensor::zeros({4, 10})); }, "epoch is 1") == "");
   CHECK(throws<ShapeError>([&] { writer.add(batch, 0, Tensor::zeros({4, 9})); }, "[4, 9]") == "");
   writer.add(batch, 0, Tensor::zeros({4, 10}));

@@ -32,7 +32,7 @@ Recipe tiny_recipe() {
   Recipe recipe;
   recipe.model.arch = "resnet8";
   recipe.teacher.weights = "given";
-  recipe.data.name = "shapes10";
+  recipe.data.name = "colours";
   recipe.quant.weights = "ttq";
   recipe.quant.activations = "wrpn";
   recipe.distill.method = "apprentice";
@@ -47,8 +47,8 @@ Recipe tiny_recipe() {
 TrainerParts parts_of(const Recipe& recipe) {
   TrainerParts parts;
   parts.recipe = recipe;
-  parts.train = shapes("train", kImages);
-  parts.test = shapes("test", 40);
+  parts.train = colours("train", kImages);
+  parts.test = colours("test", 40);
   parts.student = narrow()(recipe.model.arch, 10, 1);
   parts.teacher = narrow()("resnet8", 10, 2);
   parts.student_info.arch = recipe.model.arch;
@@ -120,7 +120,11 @@ TEST_CASE("a run leaves its recipe, logs, checkpoints and result") {
   const TempFolder folder;
   const Recipe recipe = tiny_recipe();
   const std::string run = folder / "run";
-  const TrainResult result = train(parts_of(recipe), into(run));
+  TrainerParts parts = parts_of(recipe);
+  data::ImageSet damaged = *parts.train;
+  damaged.bad = {.count = 1, .names = {"cat/7.jpg: torn"}};
+  parts.train = std::make_shared<const data::ImageSet>(damaged);
+  const TrainResult result = train(parts, into(run));
   CHECK(result.steps == 10);
   CHECK(result.test.images == 40);
   CHECK(to_toml(load_recipe(run + "/recipe.toml")) == to_toml(recipe));
@@ -129,13 +133,16 @@ TEST_CASE("a run leaves its recipe, logs, checkpoints and result") {
   // Lines after steps 3, 5 (end of the epoch), 6, 9, 10, and two evaluations.
   const std::string log = timeless_log(run);
   CHECK(std::count(log.begin(), log.end(), '\n') == 7);
+  const std::string events = read_file(run + "/log.jsonl");
+  CHECK(events.find("\"layer1.0.conv1.zeros\":0.") != std::string::npos);
+  CHECK(events.find("cat/7.jpg: torn") != std::string::npos);
   CHECK(verify_checkpoint(last(run)).step == 10);
   CHECK(verify_checkpoint(run + "/checkpoints/best").best_top1 == result.best_top1);
 
   const auto make = [](const std::string& arch) { return narrow()(arch, 10, 9); };
   const quant::LoadedModel loaded = quant::load_model(last(run), make);
   CHECK(loaded.info.arch == "resnet8");
-  CHECK(evaluate(*loaded.model, *shapes("test", 40)).top1 == result.test.top1);
+  CHECK(evaluate(*loaded.model, *colours("test", 40)).top1 == result.test.top1);
   CHECK(throws<CannotCreate>([&] { train(parts_of(recipe), into(run)); }, run) == "");
 }
 
