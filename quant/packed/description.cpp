@@ -26,6 +26,13 @@ double shortest(float value) {
   return float(text) == value ? text : double(value);
 }
 
+/// Fields with these values are left out: a packed file is small enough for its header to count.
+constexpr std::array<int64_t, 2> kStride{1, 1};
+constexpr int32_t kMaxCode = 255;
+std::array<int64_t, 2> same_padding(const std::array<int64_t, 2>& kernel) {
+  return {(kernel[0] - 1) / 2, (kernel[1] - 1) / 2};
+}
+
 ordered_json layer_json(const Layer& l) {
   ordered_json j = {{"op", l.op}, {"name", l.name}};
   if (l.op == "conv") j["weights"] = l.weights;
@@ -38,9 +45,9 @@ ordered_json layer_json(const Layer& l) {
   }
   if (convolution) {
     j["kernel"] = l.kernel;
-    j["stride"] = l.stride;
-    j["padding"] = l.padding;
-    j["max_code"] = l.max_code;
+    if (l.stride != kStride) j["stride"] = l.stride;
+    if (l.padding != same_padding(l.kernel)) j["padding"] = l.padding;
+    if (l.max_code != kMaxCode) j["max_code"] = l.max_code;
   }
   if (l.residual >= 0) {
     j["residual"] = l.residual;
@@ -112,9 +119,9 @@ class Fields {
 
 void read_window(Fields& f, Layer& l) {
   l.kernel = f.pair("kernel", 1, kMostWindow);
-  l.stride = f.pair("stride", 1, kMostWindow);
-  l.padding = f.pair("padding", 0, kMostWindow);
-  l.max_code = int32_t(f.integer("max_code", 1, 255));
+  l.stride = f.has("stride") ? f.pair("stride", 1, kMostWindow) : kStride;
+  l.padding = f.has("padding") ? f.pair("padding", 0, kMostWindow) : same_padding(l.kernel);
+  l.max_code = f.has("max_code") ? int32_t(f.integer("max_code", 1, kMaxCode)) : kMaxCode;
 }
 
 void read_conv(Fields& f, Layer& l) {

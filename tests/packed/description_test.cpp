@@ -64,6 +64,20 @@ TEST_CASE("fields that are missing, unknown or of another type are named", "[pac
   CHECK(refuses("", "apprentice.network", "") == "");
 }
 
+TEST_CASE("stride, padding and largest code are left out where they are the usual ones",
+          "[packed]") {
+  packed::Description d = test::TinyNetwork().description;
+  packed::Layer& stem = d.layers[0];
+  stem.stride = {1, 1}, stem.padding = {1, 1}, stem.max_code = 255;
+  const std::string usual = to_json(d);
+  CHECK(usual.find("\"kernel\":[3,3]}") != std::string::npos);
+  CHECK(from_json(usual, "f") == d);
+  stem.stride = {2, 1}, stem.padding = {0, 1}, stem.max_code = 15;
+  const std::string other = to_json(d);
+  CHECK(other.find("\"stride\":[2,1],\"padding\":[0,1],\"max_code\":15}") != std::string::npos);
+  CHECK(from_json(other, "f") == d);
+}
+
 TEST_CASE("outputs that live at the same time never share a slot, others do", "[packed]") {
   // A residual network: every second output is read by the next and the one after.
   std::vector<packed::Lifetime> outputs;
