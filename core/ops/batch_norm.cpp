@@ -84,9 +84,9 @@ struct Forward {
 
 template <class T>
 std::vector<Tensor> grads_of(const Rows& rows, const Tensor& x, const Tensor& y,
-                             const Tensor& grad_y, const Tensor& weight, const Tensor& mean,
-                             const Tensor& inv_std, double residual_scale, bool fixed, bool wants_x,
-                             bool wants_residual) {
+                             const Tensor& grad_y, const Tensor& weight, const Tensor& bias,
+                             const Tensor& mean, const Tensor& inv_std, double residual_scale,
+                             bool fixed, bool wants_x, bool wants_residual) {
   typename kernels::BatchNormBackward<T>::Args args;
   Tensor grad_weight = Tensor::empty({rows.c}, x.dtype());
   Tensor grad_bias = Tensor::empty({rows.c}, x.dtype());
@@ -97,6 +97,7 @@ std::vector<Tensor> grads_of(const Rows& rows, const Tensor& x, const Tensor& y,
   args.y = rows.of<T>(y);
   args.grad_y = rows.of<T>(grad_y);
   args.gamma = weight.view<T, 1>();
+  if (bias) args.beta = bias.view<T, 1>();
   args.mean = mean.view<T, 1>();
   args.inv_std = inv_std.view<T, 1>();
   args.residual_scale = T(residual_scale);
@@ -113,15 +114,18 @@ Tensor record_norm(const char* op, const Forward& f, const Tensor& x, const Tens
                    const Tensor& bias, const BatchNormOptions& o) {
   const std::vector<Tensor> inputs{x, weight, bias, o.residual};
   if (!needs_grad(inputs)) return f.y;
-  const Saved y(o.relu ? f.y : Tensor());
+  // The ReLU's mask comes from y, or, where nothing was added, from x and the bias.
+  const Saved y(o.relu && o.residual ? f.y : Tensor());
+  const Saved for_mask(o.relu && !o.residual ? bias : Tensor());
   return record(op, f.y, inputs,
-                [op, y, x = Saved(x), weight = Saved(weight), mean = Saved(f.mean),
+                [op, y, for_mask, x = Saved(x), weight = Saved(weight), mean = Saved(f.mean),
                  inv_std = Saved(f.inv_std), rows = f.rows, fixed = f.fixed_statistics,
                  scale = residual_scale_of(o), wants_x = needs_grad(x),
                  wants_residual = needs_grad(o.residual)](const Tensor& g) {
                   return with_float(g.dtype(), op, [&]<class T>() {
-                    return grads_of<T>(rows, x.get(), y.get(), g, weight.get(), mean.get(),
-                                       inv_std.get(), scale, fixed, wants_x, wants_residual);
+                    return grads_of<T>(rows, x.get(), y.get(), g, weight.get(), for_mask.get(),
+                                       mean.get(), inv_std.get(), scale, fixed, wants_x,
+                                       wants_residual);
                   });
                 });
 }
