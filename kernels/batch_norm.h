@@ -10,9 +10,12 @@ namespace apprentice::kernels {
 /// Batch normalisation with the batch's statistics, residual add and ReLU, in two passes over x:
 ///   mean[j] = sum_i x[i,j] / m,  var[j] = sum_i (x[i,j] - mean[j])^2 / m  (biased)
 ///   inv_std[j] = 1 / sqrt(var[j] + eps[j])
-///   y[i,j] = relu?( (x[i,j] - mean[j]) * inv_std[j] * gamma[j] + beta[j] + residual_scale *
-///   residual[i,j] ) x, y      [m, c]; y may be x gamma, beta, mean, var, inv_std  [c] eps [1] or
-///   [c] residual  [m, c], or absent; may be y
+///   y[i,j] = relu?( (x[i,j] - mean[j]) * inv_std[j] * gamma[j] + beta[j]
+///                   + residual_scale * residual[i,j] )
+///   x, y                             [m, c]; y may be x
+///   gamma, beta, mean, var, inv_std  [c]
+///   eps                              [1] or [c]
+///   residual                         [m, c], or absent; may be y
 /// Statistics are summed in blocks of rows whose size does not depend on the number of threads and
 /// the blocks in order in double, so the result does not depend on it either.
 /// Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1.
@@ -50,11 +53,13 @@ struct BatchNormEval {
 /// Gradients of both, with d = grad_y where the ReLU let pass, 0 elsewhere. It let pass where y > 0; if
 /// `y` is absent and `beta` is not, where (x - mean) * (inv_std * gamma) + beta > 0, which is the same
 /// without a residual and spares reading y; everywhere, if both are absent.
-///   grad_beta[j] = sum_i d[i,j],  grad_gamma[j] = sum_i d[i,j] xhat[i,j],  xhat = (x - mean)
-///   inv_std train: grad_x = gamma inv_std (d - grad_beta / m - xhat grad_gamma / m) eval
-///   (fixed_statistics): grad_x = gamma inv_std d grad_residual = residual_scale * d x, grad_y,
-///   grad_x  [m, c]; y [m, c] or absent grad_x, grad_residual  absent where
-///   not wanted; each may be grad_y grad_gamma, grad_beta  [c], overwritten
+///   grad_beta[j] = sum_i d[i,j],  grad_gamma[j] = sum_i d[i,j] xhat[i,j],  xhat = (x - mean) inv_std
+///   train:                    grad_x = gamma inv_std (d - grad_beta / m - xhat grad_gamma / m)
+///   eval (fixed_statistics):  grad_x = gamma inv_std d
+///   grad_residual = residual_scale * d
+///   x, grad_y              [m, c];  y [m, c] or absent
+///   grad_x, grad_residual  [m, c], absent where not wanted; each may be grad_y
+///   grad_gamma, grad_beta  [c], overwritten
 /// Sums as in BatchNormTrain.
 template <class T>
 struct BatchNormBackward {

@@ -26,8 +26,8 @@ struct Conv2dGeometry {
 
 /// Convolution (cross-correlation) with all that may follow it:
 ///   y[n,p,q,o] = relu?( bias[o] + sum_{r,s,i} x[n, p*sh+r*dh-ph, q*sw+s*dw-pw, g*ci+i] w[o,r,s,i]
-///                       + residual[n,p,q,o] ),   x = 0 outside, ci = c / groups, g = o / (out /
-///                       groups)
+///                       + residual[n,p,q,o] )
+///   with x = 0 outside, ci = c / groups, g = o / (out / groups)
 ///   x         [n, h, w, c]
 ///   w         [out, kh, kw, c / groups]
 ///   bias      [out], or absent
@@ -54,8 +54,9 @@ struct Conv2d {
 };
 
 /// Gradient of a convolution by its input:
-///   grad_x[n,h,w,g*ci+i] = sum over all (o in group g, p, q, r, s) that read it: grad_y[n,p,q,o]
-///   w[o,r,s,i] grad_y [n, p, q, out], w [out, kh, kw, c / groups], grad_x [n, h, w, c] overwritten
+///   grad_x[n,h,w,g*ci+i] = sum over all (o in group g, p, q, r, s) that read it of
+///                          grad_y[n,p,q,o] w[o,r,s,i]
+///   grad_y [n, p, q, out], w [out, kh, kw, c / groups], grad_x [n, h, w, c] overwritten
 /// Error bound: Conv2d's, with taps = kh*kw*(out/groups).
 template <class T>
 struct Conv2dBackwardData {

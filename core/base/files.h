@@ -56,8 +56,7 @@ size_t file_size(const std::string& path);
 /// A folder that appears complete or not at all:
 ///   DurableFolder folder("checkpoints/step-7");       // makes checkpoints/step-7.tmp, empty
 ///   write_file_durably(folder.path() + "/x", ...);
-///   folder.publish();                                  // fsyncs all, renames to step-7, fsyncs
-///   parent
+///   folder.publish();             // fsyncs all, renames to step-7, fsyncs the parent
 /// Not published, it is removed by the destructor. A .tmp folder left by a killed run is replaced.
 class DurableFolder {
  public:
