@@ -86,7 +86,7 @@ inline bool same_bits(const Tensor& a, const Tensor& b) {
          std::memcmp(a.raw(), b.raw(), size_t(a.numel()) * size_of(a.dtype())) == 0;
 }
 
-/// The student's factory for the scheme and weights of a recipe.
+/// The method that the recipe names.
 inline std::unique_ptr<distill::Method> make_method(const distill::MethodSetup& setup) {
   return distill::methods().get(setup.recipe.distill.method).make(setup);
 }
