@@ -14,6 +14,7 @@ TEST_CASE("the nearest name is suggested, and none that is far away") {
   CHECK(did_you_mean("learing_rate", known) == " (did you mean 'learning_rate'?)");
   CHECK(did_you_mean("momentun", known) == " (did you mean 'momentum'?)");
   CHECK(did_you_mean("epoch", known) == " (did you mean 'epochs'?)");
+  CHECK(did_you_mean("cat", {"rat", "bat"}) == " (did you mean 'rat'?)");
   CHECK(did_you_mean("zzzzzzzzzzzz", known) == "");
   CHECK(did_you_mean("x", {}) == "");
 }
