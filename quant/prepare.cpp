@@ -49,7 +49,7 @@ std::shared_ptr<WeightQuantizer> attach_weights(const Layer& layer, const LayerP
                        .get(policy.weights)
                        .make({.bits = policy.w_bits, .per_channel = policy.per_channel});
   quantizer->attach(*layer.module);
-  if (quantizer->wants_unit_range() && layer.fused)
+  if (quantizer->wants_rescale() && layer.fused)
     layer.module->add_buffer(kGain, Tensor::full({1}, 1));
   layer.module->parametrize("weight", quantizer);
   return quantizer;
@@ -79,14 +79,11 @@ void scale_in_place(Tensor x, float factor) {
   for (int64_t i = 0, n = x.numel(); i < n; ++i) value[i] *= factor;
 }
 
-/// w *= c with c = 1 / max|w|, absorbed by the batch norm that follows. Its eps is not rescaled, so the
+/// w *= c with the quantizer's gain c, absorbed by the batch norm that follows. Its eps is not rescaled, so the
 /// variance makes up for it: channels of CIFAR teachers have variances down to 7e-5, beside an eps of
 /// 1e-5, and c^2 var alone moved logits by 1e-3.
-void rescale(const Layer& layer) {
+void rescale(const Layer& layer, float c) {
   const Tensor w = layer.module->parameter("weight");
-  const auto largest = float(max(abs(w.detach())).item());
-  if (!(largest > 0)) return;
-  const float c = 1 / largest;
   scale_in_place(w, c);
   scale_in_place(layer.fused->bn().buffer("running_mean"), c);
   const double eps = layer.fused->bn().options().eps, squared = double(c) * double(c);
@@ -168,8 +165,9 @@ void prepare(nn::Module& model, const Policy& policy) {
   NoGrad no_grad;
   for (const auto& [layer, quantizer] : attach_all(model, policy)) {
     if (!quantizer) continue;
-    if (quantizer->wants_unit_range() && layer.fused) rescale(layer);
-    quantizer->initialise(layer.module->parameter("weight").detach());
+    const Tensor w = layer.module->parameter("weight").detach();
+    if (quantizer->wants_rescale() && layer.fused) rescale(layer, quantizer->gain(w));
+    quantizer->initialise(w);
   }
 }
 
@@ -198,7 +196,7 @@ std::map<std::string, ParameterRule> parameter_rules(nn::Module& model) {
     const std::string prefix = layer.name + ".";
     for (const std::string& name : quantizer->learned())
       rules[prefix + name].weight_decay_scale = 0;
-    if (!quantizer->wants_unit_range() || !layer.fused) continue;
+    if (!quantizer->wants_rescale() || !layer.fused) continue;
     const double c = layer.module->buffer(kGain).item();
     rules[prefix + "weight"] = {c * c, 1 / (c * c)};
   }

@@ -31,8 +31,9 @@ std::vector<Layer> layers(nn::Module& model);
 void attach(nn::Module& model, const Policy& policy);
 
 /// attach(), then starts every quantizer from the weights that the model has: TTQ scales (mean |w|
-/// of each side beyond the threshold), and for WRPN weights the rescale that batch norm absorbs:
-///   c = 1 / max|w|;  w *= c;  running_mean *= c;  running_var = c^2 (running_var + eps) - eps
+/// of each side beyond the threshold), and for WRPN and TTQ weights the rescale that batch norm
+/// absorbs, with c the quantizer's gain (WRPN: 1 / max|w|, TTQ: 1 / mean|w| beyond the threshold):
+///   w *= c;  running_mean *= c;  running_var = c^2 (running_var + eps) - eps
 /// which leaves the full-precision network as it was (docs/numerics.md).
 /// Activation ranges start at [0, 1]; calibrate() fixes them.
 void prepare(nn::Module& model, const Policy& policy);
@@ -49,7 +50,7 @@ struct ParameterRule {
   double weight_decay_scale = 1;  ///< factor on the weight decay
 };
 /// Rules of the parameters that need one, by their full name. Learned scales: no weight decay.
-/// Rescaled weights (WRPN): lr c^2, weight decay 1/c^2, so that training moves as it would without
+/// Rescaled weights (WRPN, TTQ): lr c^2, weight decay 1/c^2, so that training moves as it would without
 /// the rescale. Read from the model's own buffers, so right after loading a checkpoint, too.
 std::map<std::string, ParameterRule> parameter_rules(nn::Module& model);
 

@@ -25,6 +25,7 @@ Tensor dequantize(const QuantizedWeight& weight) {
 }
 
 void WeightQuantizer::attach(nn::Module&) {}
+float WeightQuantizer::gain(const Tensor&) const { return 1; }
 void WeightQuantizer::initialise(const Tensor&) {}
 void WeightQuantizer::after_step(Tensor) const {}
 

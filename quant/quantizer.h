@@ -40,9 +40,11 @@ class WeightQuantizer : public nn::Parametrization,
   /// arithmetic; rounding to f32 adds at most 4 ulp of max(|w|, scale).
   virtual Tensor error_bound(const Tensor& w) const = 0;
 
-  /// Does batch normalisation have to bring max|w| to 1 before the grid fits (WRPN)? prepare() does
-  /// it.
-  virtual bool wants_unit_range() const { return false; }
+  /// Does it want weights of another size than full-precision ones have? prepare() then multiplies
+  /// the weight by gain(), which batch normalisation absorbs.
+  virtual bool wants_rescale() const { return false; }
+  /// The factor, > 0; 1 where there is nothing to scale by. WRPN: 1 / max|w|.
+  virtual float gain(const Tensor& w) const;
   /// Adds the parameters that this quantizer learns to `layer`; called once, before initialise().
   virtual void attach(nn::Module& layer);
   /// Sets them from the weight that the layer starts from.

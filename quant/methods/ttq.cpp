@@ -78,6 +78,15 @@ class Ttq final : public WeightQuantizer {
     positive_ = layer.add_parameter("weight_scale", positive_);
     negative_ = layer.add_parameter("weight_scale_neg", negative_);
   }
+  /// Brings the mean |w| beyond the threshold to 1, so that w+ and w- start there, as in the authors'
+  /// code. Without it they start near 0.05, where their gradients are 20 times larger and they
+  /// themselves 20 times smaller: at the learning rate of scheme C the loss went from 1.1 to 2.3 in
+  /// ten steps. It also makes the factors of eq. 8 all of one size.
+  bool wants_rescale() const override { return true; }
+  float gain(const Tensor& w) const override {
+    const float mean = ternarize(w, false, threshold(w)).nonzero_mean[0];
+    return mean > 0 ? 1 / mean : 1;
+  }
   void initialise(const Tensor& w) override {
     const TernaryRows rows = ternarize(w, false, threshold(w));
     positive_.fill(rows.positive_mean[0] > 0 ? rows.positive_mean[0] : 1);

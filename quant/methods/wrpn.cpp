@@ -30,7 +30,11 @@ class Wrpn final : public WeightQuantizer {
   std::string grid() const override {
     return fmt::format("{{-{0}, ..., +{0}}} / {0}", int(levels_));
   }
-  bool wants_unit_range() const override { return true; }
+  bool wants_rescale() const override { return true; }
+  float gain(const Tensor& w) const override {
+    const float largest = abs_max(w, false)[0];
+    return largest > 0 ? 1 / largest : 1;
+  }
 
   QuantizedWeight quantize(const Tensor& w) const override {
     check<DtypeError>(w.dtype() == Dtype::f32, "weight quantizer: got {}, expected f32",

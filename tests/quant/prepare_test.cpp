@@ -46,6 +46,24 @@ TEST_CASE("prepare: the rescale of wrpn weights leaves f32 logits as they were")
   CHECK(max_difference(logits_of(*model, x), before) <= 1e-4);
 }
 
+TEST_CASE("prepare: the rescale of ttq weights starts both steps near 1 and leaves f32 logits") {
+  const Tensor x = random_images(8, 5);
+  auto model = random_network("resnet20", 3);
+  const Tensor before = logits_of(*model, x);
+  quant::prepare(*model, make_policy("ttq", 2));
+  for (const quant::Layer& layer : quant::layers(*model)) {
+    if (!layer.weights()) continue;
+    CAPTURE(layer.name);
+    const double positive = layer.module->parameter("weight_scale").item();
+    const double negative = layer.module->parameter("weight_scale_neg").item();
+    CHECK(std::min(positive, negative) <= 1 + 1e-6);
+    CHECK(std::max(positive, negative) >= 1 - 1e-6);
+    CHECK(std::abs(positive - negative) < 0.2);
+  }
+  without_quantizers(*model);
+  CHECK(max_difference(logits_of(*model, x), before) <= 1e-4);
+}
+
 TEST_CASE("prepare: rescaled weights learn at c^2 times the rate, learned steps do not decay") {
   auto model = random_network("resnet8", 3);
   quant::prepare(*model, make_policy("wrpn", 4));
@@ -59,7 +77,7 @@ TEST_CASE("prepare: rescaled weights learn at c^2 times the rate, learned steps 
   auto ttq = random_network("resnet8", 3);
   quant::prepare(*ttq, make_policy("ttq", 2));
   const auto ttq_rules = quant::parameter_rules(*ttq);
-  CHECK(ttq_rules.size() == 12);
+  CHECK(ttq_rules.size() == 18);
   CHECK(ttq_rules.at("layer1.0.conv1.weight_scale_neg").weight_decay_scale == 0);
   CHECK(ttq_rules.at("layer1.0.conv1.weight_scale_neg").lr_scale == 1);
 }
