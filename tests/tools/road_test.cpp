@@ -138,7 +138,7 @@ TEST_CASE("a run stopped by SIGTERM exits 75 and, resumed, ends in the same weig
   const std::string more = " --set train.epochs=40 --set train.batch=16 --output ";
   // The recipe is long enough to be caught in its midst on any machine; both runs end after the
   // same number of steps.
-  const Called stopped = call("train " + t.teacher_recipe + more + cut, "timeout -s TERM 3 ");
+  const Called stopped = call("train " + t.teacher_recipe + more + cut, "timeout --preserve-status -s TERM 3 ");
   INFO(stopped.err);
   REQUIRE(stopped.code == 75);
   CHECK_THAT(stopped.err, Contains("SIGTERM") && Contains("checkpoint"));
