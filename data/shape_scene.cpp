@@ -57,20 +57,20 @@ constexpr std::array<Outline, 10> kOutlines{{
     {"triangle", [](float x, float y) { return polygon(kTriangle, 0.5f, x, y + 0.1f); }},
 }};
 
-float bar(float x, float y) { return box(x, y, 3.0f, 0.12f); }
+float bar(float x, float y) { return box(x, y, 3.0f, 0.08f); }
 
 float between(Rng& rng, float low, float high) { return low + (high - low) * rng.uniform(); }
 
 /// Rises from 0 to 1 and falls again with period 1.
 float wave(float u) { return std::abs(2 * (u - std::floor(u)) - 1); }
 
-/// A direction, by the rational points of the circle: no sine is needed.
+/// A direction within 28 degrees of upright, by the rational points of the circle: no sine is needed.
 struct Turn {
   float cosine, sine;
   explicit Turn(Rng& rng) {
-    const float t = between(rng, -1, 1), sign = rng.below(2) == 0 ? 1.0f : -1.0f;
-    cosine = sign * (1 - t * t) / (1 + t * t);
-    sine = sign * 2 * t / (1 + t * t);
+    const float t = between(rng, -0.25f, 0.25f);
+    cosine = (1 - t * t) / (1 + t * t);
+    sine = 2 * t / (1 + t * t);
   }
 };
 
@@ -142,7 +142,7 @@ struct Figure {
 
 Figure random_figure(float (*distance)(float, float), float radius, const Texture& texture,
                      Rng& rng) {
-  const float middle = float(kSceneSide - 1) / 2, room = std::max(0.0f, middle - radius + 1);
+  const float middle = float(kSceneSide - 1) / 2, room = std::max(0.0f, middle - radius - 0.5f);
   return {.distance = distance,
           .x = middle + between(rng, -room, room),
           .y = middle + between(rng, -room, room),
@@ -153,11 +153,14 @@ Figure random_figure(float (*distance)(float, float), float radius, const Textur
           .texture = texture};
 }
 
-/// A colour that stands out from `ground`, more or less.
-Color other_color(const Color& ground, float least, Rng& rng) {
-  Color color = random_color(rng);
-  while (difference(color, ground) < least) color = random_color(rng);
-  return color;
+/// Grounds are darker than figures: a shape of any brightness on any ground takes a network far more
+/// pictures to learn than the set holds.
+Color dark_color(Rng& rng) { return mix({0, 0, 0}, random_color(rng), 0.6f); }
+Color bright_color(const Color& ground, Rng& rng) {
+  for (;;) {
+    const Color color = mix({1, 1, 1}, random_color(rng), 0.6f);
+    if (difference(color, ground) >= 0.9f) return color;
+  }
 }
 
 void add_noise(Canvas& canvas, float deviation, Rng& rng) {
@@ -176,8 +179,8 @@ std::span<const Outline> outlines() { return kOutlines; }
 
 void draw_scene(size_t label, Rng& rng, uint8_t* rgb) {
   Canvas canvas;
-  const Color ground = random_color(rng);
-  const Texture ground_texture(ground, 0.35f, rng);
+  const Color ground = dark_color(rng);
+  const Texture ground_texture(ground, 0.25f, rng);
   for (int64_t i = 0; i < kSceneSide * kSceneSide; ++i) {
     canvas.pixels[size_t(i)] = ground_texture.at(float(i % kSceneSide), float(i / kSceneSide));
   }
@@ -185,20 +188,18 @@ void draw_scene(size_t label, Rng& rng, uint8_t* rgb) {
     const size_t other = (label + 1 + rng.below(9)) % kOutlines.size();
     const Texture texture(random_color(rng), 0.3f, rng);
     Figure figure = random_figure(kOutlines[other].distance, between(rng, 4, 7), texture, rng);
-    figure.opacity = between(rng, 0.15f, 0.35f);
+    figure.opacity = between(rng, 0.1f, 0.25f);
     figure.draw(canvas);
   }
-  const Texture texture(other_color(ground, 0.6f, rng), 0.35f, rng);
-  const Figure figure = random_figure(kOutlines[label].distance, between(rng, 6, 12), texture, rng);
+  const Texture texture(bright_color(ground, rng), 0.25f, rng);
+  const Figure figure = random_figure(kOutlines[label].distance, between(rng, 8, 13), texture, rng);
   figure.draw(canvas);
-  for (uint32_t i = 1 + rng.below(2); i > 0; --i) {
-    const Texture bar_texture(random_color(rng), 0.3f, rng);
-    Figure across = random_figure(bar, between(rng, 8, 14), bar_texture, rng);
-    across.x = figure.x + between(rng, -0.7f, 0.7f) * figure.radius;
-    across.y = figure.y + between(rng, -0.7f, 0.7f) * figure.radius;
-    across.draw(canvas);
-  }
-  add_noise(canvas, between(rng, 0.03f, 0.09f), rng);
+  const Texture bar_texture(random_color(rng), 0.3f, rng);
+  Figure across = random_figure(bar, between(rng, 8, 14), bar_texture, rng);
+  across.x = figure.x + between(rng, -0.7f, 0.7f) * figure.radius;
+  across.y = figure.y + between(rng, -0.7f, 0.7f) * figure.radius;
+  across.draw(canvas);
+  add_noise(canvas, between(rng, 0.02f, 0.05f), rng);
   for (const Color& pixel : canvas.pixels) {
     for (const float value : pixel) {
       *rgb++ = uint8_t(std::clamp(value, 0.0f, 1.0f) * 255 + 0.5f);
