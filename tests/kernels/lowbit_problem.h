@@ -1,5 +1,7 @@
 #pragma once
 
+#include <omp.h>
+
 #include <cstdint>
 #include <vector>
 
@@ -11,6 +13,19 @@ namespace apprentice::test {
 
 /// A stream of random numbers for the problem with this number.
 inline Rng problem_rng(uint64_t seed) { return Rng(seed, RngPurpose::test); }
+
+/// Runs the kernels of a scope with this many threads. Thousands of tiny problems take one: on a
+/// busy machine each meeting of two threads may wait for the other's time slice.
+class Threads {
+ public:
+  explicit Threads(int count) { omp_set_num_threads(count); }
+  ~Threads() { omp_set_num_threads(before_); }
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+
+ private:
+  int before_ = omp_get_max_threads();
+};
 
 inline std::vector<uint8_t> random_bytes(Rng& rng, int64_t count, uint32_t limit = 256) {
   std::vector<uint8_t> bytes(static_cast<size_t>(count));

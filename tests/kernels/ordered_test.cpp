@@ -37,6 +37,7 @@ struct ConvSizes {
 
 void compare_conv(const ConvSizes& s, uint64_t seed) {
   using kernels::OrderedConv2d;
+  const test::Threads threads(seed % 8 == 0 ? 2 : 1);
   Rng rng = test::problem_rng(seed);
   const auto x = random_floats(rng, s.n * s.h * s.w * s.in);
   const auto w = random_floats(rng, s.out * s.kernel * s.kernel * s.in);
