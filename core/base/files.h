@@ -1,11 +1,9 @@
 #pragma once
 
 #include <cstddef>
-#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace apprentice {
 
