@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <apprentice/kernels/conv2d.h>
 
 #include "kernels/agreement.h"
@@ -31,12 +33,12 @@ struct Problem {
   std::string text() const {
     const auto list = [](const auto& values) {
       std::string line;
-      for (int64_t v : values) line += " " + std::to_string(v);
+      for (int64_t v : values) line += fmt::format(" {}", v);
       return line;
     };
-    return "x" + list(x) + ", w" + list(w) + ", stride" + list(geometry.stride) + ", padding" +
-           list(geometry.padding) + ", dilation" + list(geometry.dilation) + ", groups " +
-           std::to_string(geometry.groups);
+    return fmt::format("x{}, w{}, stride{}, padding{}, dilation{}, groups {}", list(x), list(w),
+                       list(geometry.stride), list(geometry.padding), list(geometry.dilation),
+                       geometry.groups);
   }
   double taps() const { return double(w[1] * w[2] * w[3]); }
   double pixels() const { return double(y[0] * y[1] * y[2]); }
