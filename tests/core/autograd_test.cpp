@@ -1,3 +1,5 @@
+#include <string_view>
+
 #include <catch2/catch.hpp>
 
 #include <thread>
@@ -78,12 +80,12 @@ TEST_CASE("the hook of a leaf runs once a backward, with the whole gradient") {
 
 TEST_CASE("a leaf's hook runs before the nodes below it that it does not wait for") {
   Tensor early = leaf({1}), late = leaf({1});
-  std::vector<std::string> order;
+  std::vector<std::string_view> order;
   early.on_grad_ready([&](Tensor&) { order.push_back("late in the network"); });
   late.on_grad_ready([&](Tensor&) { order.push_back("early in the network"); });
   const Tensor first = late * 2;
   sum(first * early).backward();
-  CHECK(order == std::vector<std::string>{"late in the network", "early in the network"});
+  CHECK(order == std::vector<std::string_view>{"late in the network", "early in the network"});
 }
 
 TEST_CASE("the hook of a leaf runs though one of its two roads carries no gradient") {
