@@ -55,10 +55,11 @@ build() {
   local folder=$1 targets=$2
   shift 2
   # shellcheck disable=SC2086
-  if cmake -S . -B "$folder" -G Ninja "$@" >"$log" 2>&1 && cmake --build "$folder" --target $targets; then
+  if ! cmake -S . -B "$folder" -G Ninja "$@" >"$log" 2>&1; then
+    cat "$log"
+  elif cmake --build "$folder" --target $targets; then
     return 0
   fi
-  cat "$log"
   echo "FAILED: building $folder"
   failed=$((failed + 1))
   return 1
@@ -77,8 +78,8 @@ build build all -DCMAKE_BUILD_TYPE=Release -DAPPRENTICE_TESTS=ON && suite build
 
 heading 'ASan and UBSan: base, kernels, packed, core'
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
-build build-asan 'base_tests kernels_tests packed_tests core_tests' -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-  -DAPPRENTICE_SANITIZE=address,undefined -DAPPRENTICE_TOOLS=OFF &&
+build build-asan 'base_tests kernels_tests packed_tests core_tests' --preset cpu-asan \
+  -DAPPRENTICE_TOOLS=OFF &&
   suite build-asan -L '^(base|kernels|packed|core)$'
 
 heading 'clang-format'
@@ -97,8 +98,7 @@ if [ $all = yes ]; then
   heading 'TSan'
   # The OpenMP runtime is not built for TSan, which then sees races in it: one thread there, and the
   # threads of our own (loader, teacher, buffers) under watch.
-  build build-tsan 'base_tests data_tests distill_tests' -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-    -DAPPRENTICE_SANITIZE=thread -DAPPRENTICE_TOOLS=OFF &&
+  build build-tsan 'base_tests data_tests distill_tests' --preset cpu-tsan -DAPPRENTICE_TOOLS=OFF &&
     OMP_NUM_THREADS=1 suite build-tsan -L '^(base|data|distill)$'
 fi
 

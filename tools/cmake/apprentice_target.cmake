@@ -36,10 +36,15 @@ function(apprentice_compile_options target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF
                         POSITION_INDEPENDENT_CODE ON)
+  # Code with sanitizers in it makes g++ warn of the standard library.
+  set(werror ${APPRENTICE_WERROR})
+  if(APPRENTICE_SANITIZE)
+    set(werror OFF)
+  endif()
   # -Wno-restrict: g++ 12 warns of its own std::string (GCC bug 105651).
   target_compile_options(${target} PRIVATE -Wall -Wextra -ffp-contract=off
                          $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
-                         $<$<BOOL:${APPRENTICE_WERROR}>:-Werror>)
+                         $<$<BOOL:${werror}>:-Werror>)
   target_compile_definitions(${target} PRIVATE APPRENTICE_X86=$<BOOL:${APPRENTICE_X86}>)
   if(APPRENTICE_SANITIZE)
     target_compile_options(${target} PUBLIC -fsanitize=${APPRENTICE_SANITIZE}
