@@ -256,6 +256,15 @@ TEST_CASE("pack: a weight that is not finite is never written") {
   }
 }
 
+TEST_CASE("pack: a batch norm that gives no finite constants is never written") {
+  for (const char* parameter : {"weight", "bias"}) {
+    Problem problem(make_policy("twn", 2, "wrpn", 8));
+    quant::layers(*problem.model)[3].fused->bn().parameter(parameter).fill(INFINITY);
+    CHECK(throws<CheckFailed>([&] { problem.pack(); }, "layer2.0.conv1.", "finite") == "");
+    CHECK(problem.folder.names().empty());
+  }
+}
+
 TEST_CASE("pack: layers with bits of their own are packed and verified") {
   Policy policy = make_policy("twn", 2, "wrpn", 8);
   policy.overrides = {{"layer2.*", "wrpn", "", 4, 4}, {"layer3.0.conv2", "ttq", "", 0, 5}};
