@@ -194,9 +194,8 @@ std::map<std::string, ParameterRule> parameter_rules(nn::Module& model) {
     const auto quantizer = layer.weights();
     if (!quantizer) continue;
     const std::string prefix = layer.name + ".";
-    const auto weights = double(layer.module->parameter("weight").numel());
     for (const std::string& name : quantizer->learned())
-      rules[prefix + name] = {1 / std::sqrt(weights), 0};
+      rules[prefix + name].weight_decay_scale = 0;
     if (!quantizer->wants_rescale() || !layer.fused) continue;
     const double c = layer.module->buffer(kGain).item();
     rules[prefix + "weight"] = {c * c, 1 / (c * c)};

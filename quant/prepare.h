@@ -49,13 +49,9 @@ struct ParameterRule {
   double lr_scale = 1;            ///< factor on the learning rate
   double weight_decay_scale = 1;  ///< factor on the weight decay
 };
-/// Rules of the parameters that need one, by their full name. Read from the model alone, so they are
-/// the same right after loading a checkpoint.
-/// - Learned steps (TTQ): lr / sqrt(weights of the layer), no weight decay. A step's gradient sums over
-///   all of them, so at the weights' rate it moves sqrt(weights) times as far relative to its size
-///   (Esser et al. 2020, arXiv:1902.08153, section 2.2) and training diverges.
-/// - Rescaled weights (WRPN): lr c^2, weight decay 1/c^2, so that training moves as it would without
-///   the rescale.
+/// Rules of the parameters that need one, by their full name. Learned scales: no weight decay.
+/// Rescaled weights (WRPN, TTQ): lr c^2, weight decay 1/c^2, so that training moves as it would without
+/// the rescale. Read from the model's own buffers, so right after loading a checkpoint, too.
 std::map<std::string, ParameterRule> parameter_rules(nn::Module& model);
 
 /// To be called after every optimizer step: clamps the masters of WRPN weights to [-1, 1].

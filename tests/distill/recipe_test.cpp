@@ -78,7 +78,7 @@ TEST_CASE("a recipe that is not there or too large is an input error") {
   CHECK(throws<DamagedFile>([&] { load_recipe(folder / "large.toml"); }, "large.toml") == "");
 }
 
-TEST_CASE("--set takes TOML values and bare strings, and changes nothing when it is wrong") {
+TEST_CASE("an override takes TOML values and bare strings, and changes nothing when it is wrong") {
   Recipe recipe;
   apply_set(recipe, "train.epochs=7");
   apply_set(recipe, "model.init=runs/a=b/last");
