@@ -3,9 +3,9 @@
 #include <cstdio>
 #include <memory>
 
+#include <omp.h>
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
-#include <omp.h>
 
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/ops/arithmetic.h>
@@ -64,10 +64,11 @@ int report(const Options& o, const std::string& what, const Timing& t) {
     std::printf("%s\n", out.dump().c_str());
     return 0;
   }
-  std::printf("%s  batch %lld  threads %d  median %.3f ms  min %.3f ms  %.0f images/s  n=%lld  "
-              "peak RSS %.0f MiB\n",
-              what.c_str(), (long long)o.batch, omp_get_max_threads(), t.median * 1e3, t.min * 1e3,
-              rate, (long long)t.runs, double(peak_rss_bytes()) / (1 << 20));
+  std::printf(
+      "%s  batch %lld  threads %d  median %.3f ms  min %.3f ms  %.0f images/s  n=%lld  "
+      "peak RSS %.0f MiB\n",
+      what.c_str(), (long long)o.batch, omp_get_max_threads(), t.median * 1e3, t.min * 1e3, rate,
+      (long long)t.runs, double(peak_rss_bytes()) / (1 << 20));
   return 0;
 }
 
@@ -77,7 +78,8 @@ Timing time_packed(const Options& o, const std::string& path) {
   const Tensor x = random_images(o.batch);
   std::vector<float> logits(size_t(o.batch * network.classes()));
   const View2<float> y{logits.data(), {o.batch, network.classes()}};
-  return time_runs([&] { network.forward(x.view<float, 4>(), y); }, o.seconds, o.repetitions, false);
+  return time_runs([&] { network.forward(x.view<float, 4>(), y); }, o.seconds, o.repetitions,
+                   false);
 }
 
 Timing time_inference(const Options& o, nn::TensorModule& model) {
@@ -115,8 +117,8 @@ Timing time_step(const Options& o, nn::TensorModule& student, nn::TensorModule* 
         target = teacher->forward(x);
       }
       constexpr float kTemperature = 4;
-      loss = loss * 0.5 + kl_divergence(logits, target, kTemperature) *
-                              (0.5 * kTemperature * kTemperature);
+      loss = loss * 0.5 +
+             kl_divergence(logits, target, kTemperature) * (0.5 * kTemperature * kTemperature);
     }
     loss.backward();
     sgd.step(1e-3);

@@ -13,7 +13,8 @@ void CommonOptions::add_to(CLI::App& app) {
   app.add_flag("--json", json, "Print the result as one JSON object");
   app.add_option("--threads", threads, "Threads to compute with (default: all cores)")
       ->check(CLI::Range(1, 1024));
-  app.add_option("--kernel", kernel, "Kernel family to prefer: reference, simd, avx2, vnni, onednn");
+  app.add_option("--kernel", kernel,
+                 "Kernel family to prefer: reference, simd, avx2, vnni, onednn");
   app.add_flag("--require-kernel", require_kernel,
                "Fail rather than use a kernel of another family than --kernel");
   app.add_option("--data-root", data_roots,

@@ -8,7 +8,8 @@
 namespace apprentice::tools {
 
 void ModelArgument::add_to(CLI::App& app) {
-  app.add_option("model", model, "Model file, checkpoint folder, or name under models/")->required();
+  app.add_option("model", model, "Model file, checkpoint folder, or name under models/")
+      ->required();
   app.add_option("--arch", arch, "Architecture (default: as the file says)");
 }
 
@@ -17,8 +18,8 @@ std::string ModelArgument::path(const CommonOptions& common) const {
 }
 
 quant::LoadedModel ModelArgument::load(const CommonOptions& common) const {
-  return quant::load_model(path(common), [](const std::string& name) { return make_model(name); },
-                           arch);
+  return quant::load_model(
+      path(common), [](const std::string& name) { return make_model(name); }, arch);
 }
 
 }  // namespace apprentice::tools

@@ -37,8 +37,9 @@ void ProgressPrinter::update(const State& s) {
   if (fresh) finish();
   what_ = s.what;
   last_ = now;
-  const std::string text = fmt::format("{} {}/{}  {:.0f} images/s  {} left  {}", s.what, s.done,
-                                       s.total, s.images_per_s, clock_text(s.seconds_left), s.detail);
+  const std::string text =
+      fmt::format("{} {}/{}  {:.0f} images/s  {} left  {}", s.what, s.done, s.total, s.images_per_s,
+                  clock_text(s.seconds_left), s.detail);
   if (terminal_) {
     std::fprintf(stderr, "\r\033[K%s %s", bar(s.done, s.total).c_str(), text.c_str());
     open_ = true;

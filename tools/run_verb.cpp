@@ -59,7 +59,8 @@ distill::Listener listen(ProgressPrinter& printer) {
     if (event.kind == "train" || event.kind == "quant") return;  // for log.jsonl
     std::string line = event.kind;
     for (const auto& [key, value] : event.fields)
-      line += std::visit([&key = key](const auto& v) { return fmt::format(" {}={}", key, v); }, value);
+      line +=
+          std::visit([&key = key](const auto& v) { return fmt::format(" {}={}", key, v); }, value);
     printer.note(line);
   };
   return listener;
@@ -119,7 +120,8 @@ std::function<int()> add_recipe_run(CLI::App& app,
       ->type_name("KEY=VALUE");
   auto* resume = app.add_flag("--resume", o->resume, "Go on from the last checkpoint of --output");
   resume->needs("--output");
-  app.add_flag("--fall-back", o->fall_back, "Resume from an older checkpoint if the last is damaged")
+  app.add_flag("--fall-back", o->fall_back,
+               "Resume from an older checkpoint if the last is damaged")
       ->needs(resume);
   app.add_option("--store-logits", o->store_logits,
                  "Only run the teacher and store its logits here, for teacher.logits");

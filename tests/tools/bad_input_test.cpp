@@ -34,9 +34,10 @@ struct Tiny {
 }  // namespace
 
 TEST_CASE("a wrong call exits 2") {
-  for (const char* arguments : {"", "fly", "eval", "eval x --data", "eval x --data y --threads 0",
-                                "bench kernels --filter '('", "bench kernels --filter no_such_kernel",
-                                "verify a b --data shapes10 --require-kernel"}) {
+  for (const char* arguments :
+       {"", "fly", "eval", "eval x --data", "eval x --data y --threads 0",
+        "bench kernels --filter '('", "bench kernels --filter no_such_kernel",
+        "verify a b --data shapes10 --require-kernel"}) {
     CAPTURE(arguments);
     CHECK(call(arguments).code == 2);
   }
@@ -56,9 +57,9 @@ TEST_CASE("a bad --set exits 2 and a bad recipe 78, both naming the nearest key"
 
 TEST_CASE("an impossible policy exits 78 and says what is possible") {
   const Tiny tiny;
-  for (const char* policy : {"--set quant.weights=twn --set quant.w_bits=5",
-                             "--set quant.weights=tnw",
-                             "--set quant.weights=twn --set quant.keep='[\"layer9.*\"]'"}) {
+  for (const char* policy :
+       {"--set quant.weights=twn --set quant.w_bits=5", "--set quant.weights=tnw",
+        "--set quant.weights=twn --set quant.keep='[\"layer9.*\"]'"}) {
     CAPTURE(policy);
     const Called called = tiny.train(policy);
     CHECK(called.code == 78);

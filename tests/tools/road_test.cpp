@@ -43,8 +43,8 @@ struct Trained {
 
   Trained() {
     write_text(teacher_recipe, kTeacher);
-    write_text(recipe, std::string(kTeacher) + kApprentice + "[teacher]\nweights = \"" + teacher +
-                           "\"\n");
+    write_text(recipe,
+               std::string(kTeacher) + kApprentice + "[teacher]\nweights = \"" + teacher + "\"\n");
     call_of_teacher = call("train " + teacher_recipe + " --json --output " + (folder / "teacher"));
   }
   std::string from_teacher() const { return " --set 'model.init=\"" + teacher + "\"' "; }
@@ -126,7 +126,8 @@ TEST_CASE("a control run moves without the teacher, on the same data") {
   Trained& t = trained();
   const std::string with = t.folder / "with", without = t.folder / "without";
   REQUIRE(call("distill " + t.recipe + t.from_teacher() + "--output " + with).code == 0);
-  REQUIRE(call("distill " + t.recipe + t.from_teacher() + "--control --output " + without).code == 0);
+  REQUIRE(call("distill " + t.recipe + t.from_teacher() + "--control --output " + without).code ==
+          0);
   CHECK(read_text(with + "/checkpoints/last/model.safetensors") !=
         read_text(without + "/checkpoints/last/model.safetensors"));
   CHECK_THAT(read_text(without + "/recipe.toml"), Contains("control = true"));
@@ -138,7 +139,8 @@ TEST_CASE("a run stopped by SIGTERM exits 75 and, resumed, ends in the same weig
   const std::string more = " --set train.epochs=40 --set train.batch=16 --output ";
   // The recipe is long enough to be caught in its midst on any machine; both runs end after the
   // same number of steps.
-  const Called stopped = call("train " + t.teacher_recipe + more + cut, "timeout --preserve-status -s TERM 3 ");
+  const Called stopped =
+      call("train " + t.teacher_recipe + more + cut, "timeout --preserve-status -s TERM 3 ");
   INFO(stopped.err);
   REQUIRE(stopped.code == 75);
   CHECK_THAT(stopped.err, Contains("SIGTERM") && Contains("checkpoint"));

@@ -49,8 +49,8 @@ struct Problem {
 std::vector<BenchCase> cases(const BenchShape& shape) {
   auto problem = std::make_shared<Problem>(shape);
   const auto& table = kernels::kernel_table<Op>().kernels();
-  const double operations = 2.0 * double(problem->y.size()) * double(problem->w.size()) /
-                            double(problem->args.w.size(0));
+  const double operations =
+      2.0 * double(problem->y.size()) * double(problem->w.size()) / double(problem->args.w.size(0));
   const double bytes = 4.0 * double(problem->x.size() + problem->w.size() + problem->y.size());
   std::vector<BenchCase> all;
   for (const auto& kernel : table) {

@@ -86,10 +86,10 @@ Table table_of(const Json& rows) {
     return row.contains(key) ? fmt::format("{:.1f}", row[key].get<double>()) : std::string("-");
   };
   for (const Json& row : rows) {
-    const std::string note =
-        row.contains("refused") ? " (refused: " + row["refused"].get<std::string>() + ")"
-        : row.contains("wrong") ? " WRONG: " + row["wrong"].get<std::string>()
-                                : "";
+    const std::string note = row.contains("refused")
+                                 ? " (refused: " + row["refused"].get<std::string>() + ")"
+                             : row.contains("wrong") ? " WRONG: " + row["wrong"].get<std::string>()
+                                                     : "";
     table.add({row["kernel"].get<std::string>() + note, row["shape"], number(row, "median_us"),
                number(row, "min_us"), number(row, "max_us"), number(row, "gop_s"),
                number(row, "gb_s")});
@@ -138,16 +138,19 @@ std::function<int()> add_kernels(CLI::App& app) {
 
 APPRENTICE_UNIT(bench) {
   using namespace apprentice::tools;
-  verbs().add("bench", {"Time kernels, networks and training steps", [](CLI::App& app) {
-    app.require_subcommand(1);
-    auto* kernels = app.add_subcommand("kernels", "Every kernel of the operations on shape files");
-    auto* model = app.add_subcommand("model", "Inference of a model file or architecture");
-    auto* step = app.add_subcommand("step", "A training step, with or without a teacher");
-    const auto run_kernels = add_kernels(*kernels);
-    const auto run_model = add_bench_model(*model);
-    const auto run_step = add_bench_step(*step);
-    return [=] {
-      return kernels->parsed() ? run_kernels() : model->parsed() ? run_model() : run_step();
-    };
-  }});
+  verbs().add(
+      "bench",
+      {"Time kernels, networks and training steps", [](CLI::App& app) {
+         app.require_subcommand(1);
+         auto* kernels =
+             app.add_subcommand("kernels", "Every kernel of the operations on shape files");
+         auto* model = app.add_subcommand("model", "Inference of a model file or architecture");
+         auto* step = app.add_subcommand("step", "A training step, with or without a teacher");
+         const auto run_kernels = add_kernels(*kernels);
+         const auto run_model = add_bench_model(*model);
+         const auto run_step = add_bench_step(*step);
+         return [=] {
+           return kernels->parsed() ? run_kernels() : model->parsed() ? run_model() : run_step();
+         };
+       }});
 }

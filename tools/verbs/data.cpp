@@ -22,10 +22,11 @@ int run(const Options& o) {
   for (const int64_t label : set.labels) ++per_class[size_t(label)];
   if (o.common.json) {
     const nlohmann::ordered_json report{
-        {"name", set.name},         {"split", o.data.split},     {"images", set.count},
-        {"height", set.height},     {"width", set.width},        {"channels", set.channels},
-        {"classes", set.classes},   {"per_class", per_class},    {"damaged", set.bad.count},
-        {"damaged_names", set.bad.names}};
+        {"name", set.name},         {"split", o.data.split},
+        {"images", set.count},      {"height", set.height},
+        {"width", set.width},       {"channels", set.channels},
+        {"classes", set.classes},   {"per_class", per_class},
+        {"damaged", set.bad.count}, {"damaged_names", set.bad.names}};
     std::printf("%s\n", report.dump().c_str());
     return 0;
   }
@@ -43,9 +44,9 @@ int run(const Options& o) {
 APPRENTICE_UNIT(data) {
   using namespace apprentice::tools;
   verbs().add("data", {"Read a data set, and show what is in it", [](CLI::App& app) {
-    auto o = std::make_shared<Options>();
-    o->data.add_to(app, /*positional=*/true);
-    o->common.add_to(app);
-    return [o] { return run(*o); };
-  }});
+                         auto o = std::make_shared<Options>();
+                         o->data.add_to(app, /*positional=*/true);
+                         o->common.add_to(app);
+                         return [o] { return run(*o); };
+                       }});
 }

@@ -79,9 +79,10 @@ int run(const CommonOptions& common) {
 
 APPRENTICE_UNIT(doctor) {
   using namespace apprentice::tools;
-  verbs().add("doctor", {"Show the machine, what is built in, and what was found", [](CLI::App& app) {
-    auto common = std::make_shared<CommonOptions>();
-    common->add_to(app);
-    return [common] { return run(*common); };
-  }});
+  verbs().add("doctor",
+              {"Show the machine, what is built in, and what was found", [](CLI::App& app) {
+                 auto common = std::make_shared<CommonOptions>();
+                 common->add_to(app);
+                 return [common] { return run(*common); };
+               }});
 }

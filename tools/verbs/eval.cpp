@@ -85,8 +85,9 @@ distill::Metrics evaluate(const Options& o, const Runnable& model, const data::I
     all.slice(row, row + part.size(0)).copy_from(part);
     row += part.size(0);
   }
-  save_state(o.save_logits, {{{"logits", all}, {"labels", Tensor::from(set.labels, {set.count})}},
-                             {{"model", o.model.model}, {"data", set.name}, {"split", o.data.split}}});
+  save_state(o.save_logits,
+             {{{"logits", all}, {"labels", Tensor::from(set.labels, {set.count})}},
+              {{"model", o.model.model}, {"data", set.name}, {"split", o.data.split}}});
   return metrics;
 }
 
@@ -122,15 +123,16 @@ int run(const Options& o) {
 APPRENTICE_UNIT(eval) {
   using namespace apprentice::tools;
   verbs().add("eval", {"Accuracy of a model, packed or not, on a data set", [](CLI::App& app) {
-    auto o = std::make_shared<Options>();
-    o->model.add_to(app);
-    o->data.add_to(app);
-    app.add_option("--batch", o->batch, "Images a batch")
-        ->check(CLI::PositiveNumber)
-        ->capture_default_str();
-    app.add_option("--save-logits", o->save_logits,
-                   "Write logits and labels here (safetensors), in the order of the set");
-    o->common.add_to(app);
-    return [o] { return run(*o); };
-  }});
+                         auto o = std::make_shared<Options>();
+                         o->model.add_to(app);
+                         o->data.add_to(app);
+                         app.add_option("--batch", o->batch, "Images a batch")
+                             ->check(CLI::PositiveNumber)
+                             ->capture_default_str();
+                         app.add_option(
+                             "--save-logits", o->save_logits,
+                             "Write logits and labels here (safetensors), in the order of the set");
+                         o->common.add_to(app);
+                         return [o] { return run(*o); };
+                       }});
 }

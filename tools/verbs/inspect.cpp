@@ -35,8 +35,10 @@ Json describe(const std::string& path) {
   const auto runs = packed ? kernels_of(path) : std::map<std::string, packed::LayerInfo>();
   Json layers = Json::array();
   for (const quant::LayerSize& layer : size.layers) {
-    Json row{{"name", layer.name},       {"type", layer.type},
-             {"weights", layer.weights}, {"bytes", layer.bytes},
+    Json row{{"name", layer.name},
+             {"type", layer.type},
+             {"weights", layer.weights},
+             {"bytes", layer.bytes},
              {"bits_per_weight", layer.bits_per_weight}};
     if (const auto it = runs.find(layer.name); it != runs.end()) {
       row["macs"] = it->second.macs;
@@ -48,9 +50,10 @@ Json describe(const std::string& path) {
   }
   const State state = load_state(path);
   return {{"file", path},
-          {"kind", packed                                       ? "packed network"
-                   : kind == quant::FileKind::packed_weights    ? "packed weights; eval decodes them to f32"
-                                                                : "model"},
+          {"kind", packed ? "packed network"
+                   : kind == quant::FileKind::packed_weights
+                       ? "packed weights; eval decodes them to f32"
+                       : "model"},
           {"metadata", state.metadata},
           {"weights", size.weights},
           {"data_bytes", size.data_bytes},
@@ -97,9 +100,9 @@ APPRENTICE_UNIT(inspect) {
   using namespace apprentice::tools;
   verbs().add("inspect", {"Show what a model file holds, layer by layer, and which kernels run it",
                           [](CLI::App& app) {
-    auto o = std::make_shared<Options>();
-    o->model.add_to(app);
-    o->common.add_to(app);
-    return [o] { return run(*o); };
-  }});
+                            auto o = std::make_shared<Options>();
+                            o->model.add_to(app);
+                            o->common.add_to(app);
+                            return [o] { return run(*o); };
+                          }});
 }

@@ -46,10 +46,10 @@ int run(const Options& o) {
 APPRENTICE_UNIT(pack) {
   using namespace apprentice::tools;
   verbs().add("pack", {"Write the packed form of a quantized model", [](CLI::App& app) {
-    auto o = std::make_shared<Options>();
-    o->model.add_to(app);
-    app.add_option("output", o->output, "Packed file to write")->required();
-    o->common.add_to(app);
-    return [o] { return run(*o); };
-  }});
+                         auto o = std::make_shared<Options>();
+                         o->model.add_to(app);
+                         app.add_option("output", o->output, "Packed file to write")->required();
+                         o->common.add_to(app);
+                         return [o] { return run(*o); };
+                       }});
 }

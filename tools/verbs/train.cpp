@@ -4,7 +4,9 @@
 
 APPRENTICE_UNIT(train) {
   using namespace apprentice;
-  tools::verbs().add("train", {"Train one network by a recipe, without a teacher", [](CLI::App& app) {
-    return tools::add_recipe_run(app, {}, [](distill::Recipe& r) { r.distill.method = "none"; });
-  }});
+  tools::verbs().add("train",
+                     {"Train one network by a recipe, without a teacher", [](CLI::App& app) {
+                        return tools::add_recipe_run(
+                            app, {}, [](distill::Recipe& r) { r.distill.method = "none"; });
+                      }});
 }

@@ -44,11 +44,12 @@ quant::VerifyReport compare(const Options& o) {
 }
 
 void print(const quant::VerifyReport& r) {
-  std::printf("%s: %lld layers, %lld %s equal; %lld of %lld predictions equal; largest logit "
-              "difference %g\n",
-              r.passed ? "verified" : "DIFFERENT", (long long)r.layers, (long long)r.integers,
-              r.weights_only ? "codes and scales" : "integers", (long long)r.equal_predictions,
-              (long long)r.images, r.max_logit_error);
+  std::printf(
+      "%s: %lld layers, %lld %s equal; %lld of %lld predictions equal; largest logit "
+      "difference %g\n",
+      r.passed ? "verified" : "DIFFERENT", (long long)r.layers, (long long)r.integers,
+      r.weights_only ? "codes and scales" : "integers", (long long)r.equal_predictions,
+      (long long)r.images, r.max_logit_error);
   if (!r.difference.empty()) std::printf("first difference: %s\n", r.difference.c_str());
 }
 
@@ -80,13 +81,14 @@ APPRENTICE_UNIT(verify) {
   using namespace apprentice::tools;
   verbs().add("verify", {"Compare a quantized model with its packed file, integer by integer",
                          [](CLI::App& app) {
-    auto o = std::make_shared<Options>();
-    o->model.add_to(app);
-    app.add_option("packed", o->packed, "Packed file")->required();
-    o->data.add_to(app);
-    app.add_option("--batch", o->batch, "Images a batch")->check(CLI::PositiveNumber)
-        ->capture_default_str();
-    o->common.add_to(app);
-    return [o] { return run(*o); };
-  }});
+                           auto o = std::make_shared<Options>();
+                           o->model.add_to(app);
+                           app.add_option("packed", o->packed, "Packed file")->required();
+                           o->data.add_to(app);
+                           app.add_option("--batch", o->batch, "Images a batch")
+                               ->check(CLI::PositiveNumber)
+                               ->capture_default_str();
+                           o->common.add_to(app);
+                           return [o] { return run(*o); };
+                         }});
 }
