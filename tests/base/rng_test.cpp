@@ -31,7 +31,8 @@ TEST_CASE("a stream is a pure function of seed, purpose, epoch and sample") {
 }
 
 TEST_CASE(
-    "uniform numbers lie in [0, 1) on the grid of 2^-24 with the mean and variance of theory") {
+    "uniform numbers from 0 to below 1 lie on the grid of 2^-24 with the mean and variance of "
+    "theory") {
   Rng rng(7, RngPurpose::test);
   constexpr int n = 100000;
   double sum = 0, squares = 0;

@@ -5,7 +5,7 @@
 
 using namespace apprentice;
 
-TEST_CASE("copies, slices and reshapes share memory; clone does not") {
+TEST_CASE("copies, slices and reshapes share memory, clone does not") {
   const Tensor x = Tensor::from<float>({1, 2, 3, 4, 5, 6}, {3, 2});
   Tensor handle = x, rows = x.slice(1, 3), flat = x.reshape({-1}), copy = x.clone();
   handle.data<float>()[2] = 30;

@@ -83,7 +83,7 @@ TEST_CASE("shift_mirror draws each shift and side about equally often, by seed, 
   CHECK(same_epoch < 22);
 }
 
-TEST_CASE("no augmentation leaves a picture where it is; an unknown one is named") {
+TEST_CASE("no augmentation leaves a picture where it is, and an unknown one is named") {
   CHECK(draw_transform(data::augmentation("none"), 1, 2, 3) == Transform{});
   CHECK(throws<ConfigError>([] { data::augmentation("blur"); }, "blur", "shift_mirror") == "");
   CHECK(throws<Error>([] { make_batch(shapes(), {1, 40}); }, "40", "39") == "");

@@ -59,7 +59,7 @@ TEST_CASE("wrpn weights: the gradient is clipped straight-through") {
   CHECK(w.grad().to_vector<float>() == std::vector<float>{0, 7, 7, 7, 7, 7, 0});
 }
 
-TEST_CASE("wrpn weights: after a step masters lie in [-1, 1]") {
+TEST_CASE("wrpn weights: after a step masters lie from -1 to 1") {
   const auto quantizer = quant::quantizers().get("wrpn").make({4, false});
   const Tensor w = Tensor::from<float>({-1.25f, -1, 0.3f, 7}, {4});
   quantizer->after_step(w);
@@ -123,7 +123,7 @@ TEST_CASE("wrpn activations: the range is the 99.9th percentile, linear between 
   CHECK(halfway->step().item() == Approx(499.5 / 255).epsilon(1e-6));
 }
 
-TEST_CASE("wrpn activations: a layer that is never active keeps the range [0, 1]") {
+TEST_CASE("wrpn activations: a layer that is never active keeps the range 0 to 1") {
   const auto quantizer = quant::activation_quantizers().get("wrpn").make(8);
   quantizer->begin_calibration(100);
   quantizer->observe(Tensor::zeros({100}));
