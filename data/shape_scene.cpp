@@ -64,11 +64,11 @@ float between(Rng& rng, float low, float high) { return low + (high - low) * rng
 /// Rises from 0 to 1 and falls again with period 1.
 float wave(float u) { return std::abs(2 * (u - std::floor(u)) - 1); }
 
-/// A direction within 28 degrees of upright, by the rational points of the circle: no sine is needed.
+/// A direction within 41 degrees of upright, by the rational points of the circle: no sine is needed.
 struct Turn {
   float cosine, sine;
   explicit Turn(Rng& rng) {
-    const float t = between(rng, -0.25f, 0.25f);
+    const float t = between(rng, -0.37f, 0.37f);
     cosine = (1 - t * t) / (1 + t * t);
     sine = 2 * t / (1 + t * t);
   }
@@ -188,18 +188,18 @@ void draw_scene(size_t label, Rng& rng, uint8_t* rgb) {
     const size_t other = (label + 1 + rng.below(9)) % kOutlines.size();
     const Texture texture(random_color(rng), 0.3f, rng);
     Figure figure = random_figure(kOutlines[other].distance, between(rng, 4, 7), texture, rng);
-    figure.opacity = between(rng, 0.1f, 0.25f);
+    figure.opacity = between(rng, 0.2f, 0.5f);
     figure.draw(canvas);
   }
   const Texture texture(bright_color(ground, rng), 0.25f, rng);
-  const Figure figure = random_figure(kOutlines[label].distance, between(rng, 8, 13), texture, rng);
+  const Figure figure = random_figure(kOutlines[label].distance, between(rng, 6, 10), texture, rng);
   figure.draw(canvas);
   const Texture bar_texture(random_color(rng), 0.3f, rng);
   Figure across = random_figure(bar, between(rng, 8, 14), bar_texture, rng);
   across.x = figure.x + between(rng, -0.7f, 0.7f) * figure.radius;
   across.y = figure.y + between(rng, -0.7f, 0.7f) * figure.radius;
   across.draw(canvas);
-  add_noise(canvas, between(rng, 0.02f, 0.05f), rng);
+  add_noise(canvas, between(rng, 0.05f, 0.15f), rng);
   for (const Color& pixel : canvas.pixels) {
     for (const float value : pixel) {
       *rgb++ = uint8_t(std::clamp(value, 0.0f, 1.0f) * 255 + 0.5f);
