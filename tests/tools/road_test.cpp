@@ -136,11 +136,11 @@ TEST_CASE("a control run moves without the teacher, on the same data") {
 TEST_CASE("a run stopped by SIGTERM exits 75 and, resumed, ends in the same weights") {
   Trained& t = trained();
   const std::string whole = t.folder / "whole", cut = t.folder / "cut";
-  const std::string more = " --set train.epochs=40 --set train.batch=16 --output ";
+  const std::string more = " --set train.epochs=16 --set train.batch=16 --output ";
   // The recipe is long enough to be caught in its midst on any machine; both runs end after the
   // same number of steps.
   const Called stopped =
-      call("train " + t.teacher_recipe + more + cut, "timeout --preserve-status -s TERM 3 ");
+      call("train " + t.teacher_recipe + more + cut, "timeout --preserve-status -s TERM 1 ");
   INFO(stopped.err);
   REQUIRE(stopped.code == 75);
   CHECK_THAT(stopped.err, Contains("SIGTERM") && Contains("checkpoint"));
