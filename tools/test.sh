@@ -77,7 +77,7 @@ heading 'build and test, Release'
 build build all -DCMAKE_BUILD_TYPE=Release -DAPPRENTICE_TESTS=ON && suite build
 
 heading 'ASan and UBSan: base, kernels, packed, core'
-export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 build build-asan 'base_tests kernels_tests packed_tests core_tests' --preset cpu-asan \
   -DAPPRENTICE_TOOLS=OFF &&
   suite build-asan -L '^(base|kernels|packed|core)$'

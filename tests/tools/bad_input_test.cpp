@@ -87,7 +87,8 @@ TEST_CASE("a missing data set or model exits 66 and says where it was sought") {
   CHECK_THAT(model.err, Contains("no_such_model"));
 }
 
-TEST_CASE("a damaged model file exits 65, and so does one of another architecture, naming the tensor") {
+TEST_CASE(
+    "a damaged model file exits 65, and so does one of another architecture, naming the tensor") {
   const Tiny tiny;
   REQUIRE(tiny.train().code == 0);
   const std::string model = tiny.run + "/checkpoints/last";
