@@ -143,7 +143,6 @@ TEST_CASE("a loader can be dropped while its workers are busy") {
   for (int i = 0; i < 20; ++i) {
     Loader loader(shapes(), options(3));
     loader.start(i);
-    if (i % 2 == 0) loader.next();
+    if (i % 2 == 0) CHECK(loader.next()->epoch == i);
   }
-  SUCCEED("no thread was left waiting");
 }
