@@ -25,15 +25,17 @@ namespace apprentice::kernels {
 ///                 after
 ///   y             [n, p, q, out] u8 codes, or absent; at least one of acc and y is wanted
 /// With `two_step` (TTQ) acc sums x over t = +1 and acc_negative x over t = -1 (not negated), and
-/// the epilogue is that of two steps. Outputs must not alias inputs. `prepacked` is what the chosen
-/// kernel's own `prepack` made of these weights and this geometry; without it a kernel prepacks for
-/// this one call.
+/// the epilogue is that of two steps. Outputs must not alias inputs. No code in x exceeds `max_x`,
+/// which the caller answers for: kernels that hold sums of codes in bytes take problems by it.
+/// `prepacked` is what the chosen kernel's own `prepack` made of these weights and this geometry;
+/// without it a kernel prepacks for this one call.
 template <int Bits>
 struct LowbitConv2d {
   static constexpr std::string_view name = Bits == 2 ? "ternary_conv2d" : "int4_conv2d";
   static constexpr std::string_view types = Bits == 2 ? "u8w2" : "u8w4";
   struct Args {
     View4<const uint8_t> x;
+    int32_t max_x = 255;  ///< the largest code in x, at most 255
     PackedCodes<Bits> weight;
     std::array<int64_t, 2> kernel_size{1, 1};
     Conv2dGeometry geometry;

@@ -19,7 +19,12 @@ struct ConvProblem {
     args.kernel_size = {k, k};
     const int64_t p = args.geometry.out_size(0, h, k), q = args.geometry.out_size(1, w, k);
     x.resize(size_t(n * h * w * in));
-    for (uint8_t& code : x) code = uint8_t(random());
+    const auto limit = s.sizes.find("max_x");
+    if (limit != s.sizes.end()) args.max_x = int32_t(limit->second);
+    check<ConfigError>(args.max_x <= 255, "shape '{} {}': max_x is {}, expected at most 255", s.op,
+                       s.text, args.max_x);
+    std::uniform_int_distribution<int> x_code(0, args.max_x);
+    for (uint8_t& code : x) code = uint8_t(x_code(random));
     weight = random_codes<Bits>(out, k * k * in, random);
     acc.resize(size_t(n * p * q * out));
     args.x = {x.data(), {n, h, w, in}};
