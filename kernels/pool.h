@@ -42,7 +42,7 @@ struct Pool2dGeometry {
 };
 
 /// y[n,p,q,c] = the largest x in the window; padding never wins (padding must be smaller than the
-/// window). NaN wins over numbers.
+/// window). NaN wins over numbers. T = u8 takes activation codes, whose smallest is 0.
 ///   x [n, h, w, c], y [n, p, q, c]
 ///   argmax [n, p, q, c], or absent: h * w_size + w of the first largest in row-major order
 template <class T>

@@ -1,6 +1,6 @@
 #include <algorithm>
-#include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include <apprentice/base/unit.h>
 #include <apprentice/kernels/pool.h>
@@ -19,16 +19,22 @@ void for_each_element(const V& view, Fn fn) {
 }
 
 template <class T>
+bool is_nan(T v) {
+  return v != v;
+}
+
+template <class T>
 void max_pool(const typename MaxPool2d<T>::Args& a) {
   for_each_element(a.y, [&](int64_t n, int64_t p, int64_t q, int64_t c) {
     const auto rows = a.geometry.window(0, p, a.x.size(1), a.y.size(1));
     const auto columns = a.geometry.window(1, q, a.x.size(2), a.y.size(2));
-    T top = -std::numeric_limits<T>::infinity();
+    T top = std::is_integral_v<T> ? std::numeric_limits<T>::lowest()
+                                  : T(-std::numeric_limits<T>::infinity());
     int64_t at = rows.begin * a.x.size(2) + columns.begin;
     for (int64_t h = rows.begin; h < rows.end; ++h)
       for (int64_t w = columns.begin; w < columns.end; ++w) {
         const T v = a.x(n, h, w, c);
-        if (v > top || (std::isnan(v) && !std::isnan(top))) top = v, at = h * a.x.size(2) + w;
+        if (v > top || (is_nan(v) && !is_nan(top))) top = v, at = h * a.x.size(2) + w;
       }
     a.y(n, p, q, c) = top;
     if (a.argmax) a.argmax(n, p, q, c) = int32_t(at);
@@ -131,4 +137,6 @@ void add_all() {
 APPRENTICE_UNIT(pool_reference) {
   apprentice::kernels::add_all<float>();
   apprentice::kernels::add_all<double>();
+  using CodePool = apprentice::kernels::MaxPool2d<uint8_t>;
+  apprentice::kernels::add_reference<CodePool>(apprentice::kernels::max_pool<uint8_t>);
 }

@@ -62,11 +62,14 @@ class ConvStep final : public Step {
     const auto halved = [](int64_t size) { return (size + 1) / 2; };
     const bool whole = residual.height == y.height && residual.width == y.width;
     const bool half = halved(residual.height) == y.height && halved(residual.width) == y.width;
-    check<DamagedFile>((whole || half) && residual.channels <= y.channels,
-                       "{}: layer '{}': residual {} is [{}, {}, {}], which does not fit the output "
-                       "[{}, {}, {}]",
+    const bool option_a = (whole || half) && residual.channels <= y.channels;
+    const bool same = whole && residual.channels == y.channels;
+    check<DamagedFile>(residual.zero_point ? same : option_a,
+                       "{}: layer '{}': residual {} is [{}, {}, {}]{}, which does not fit the "
+                       "output [{}, {}, {}]",
                        file.name(), layer.name, layer.residual, residual.height, residual.width,
-                       residual.channels, y.height, y.width, y.channels);
+                       residual.channels, residual.zero_point ? " with a zero point" : "", y.height,
+                       y.width, y.channels);
   }
 
   /// The steps are not computed with (a and a_neg hold them), but must make sense.
@@ -112,6 +115,7 @@ class ConvStep final : public Step {
   /// What is the same in every run; the codes themselves are not needed once prepacked.
   typename Op::Args arguments() const {
     typename Op::Args args;
+    args.max_x = x.max_code;
     args.weight = {nullptr, layer.out, taps()};
     args.kernel_size = layer.kernel;
     args.geometry = geometry_of(layer);

@@ -29,6 +29,8 @@ double shortest(float value) {
 /// Fields with these values are left out: a packed file is small enough for its header to count.
 constexpr std::array<int64_t, 2> kStride{1, 1};
 constexpr int32_t kMaxCode = 255;
+/// The one zero point of signed codes.
+constexpr int32_t kZeroPoint = 128;
 std::array<int64_t, 2> same_padding(const std::array<int64_t, 2>& kernel) {
   return {(kernel[0] - 1) / 2, (kernel[1] - 1) / 2};
 }
@@ -43,12 +45,13 @@ ordered_json layer_json(const Layer& l) {
     j["in"] = l.in;
     j["out"] = l.out;
   }
-  if (convolution) {
+  if (convolution || l.op == "max_pool") {
     j["kernel"] = l.kernel;
     if (l.stride != kStride) j["stride"] = l.stride;
     if (l.padding != same_padding(l.kernel)) j["padding"] = l.padding;
-    if (l.max_code != kMaxCode) j["max_code"] = l.max_code;
   }
+  if (convolution && l.max_code != kMaxCode) j["max_code"] = l.max_code;
+  if (l.zero_point != 0) j["zero_point"] = l.zero_point;
   if (l.residual >= 0) {
     j["residual"] = l.residual;
     j["r"] = shortest(l.r);
@@ -121,13 +124,27 @@ void read_window(Fields& f, Layer& l) {
   l.kernel = f.pair("kernel", 1, kMostWindow);
   l.stride = f.has("stride") ? f.pair("stride", 1, kMostWindow) : kStride;
   l.padding = f.has("padding") ? f.pair("padding", 0, kMostWindow) : same_padding(l.kernel);
+}
+
+void read_max_code(Fields& f, Layer& l) {
   l.max_code = f.has("max_code") ? int32_t(f.integer("max_code", 1, kMaxCode)) : kMaxCode;
+}
+
+void read_max_pool(Fields& f, Layer& l) {
+  read_window(f, l);
+  check<DamagedFile>(l.padding[0] < l.kernel[0] && l.padding[1] < l.kernel[1],
+                     "{}: padding is [{}, {}], expected less than the kernel [{}, {}]", f.where(),
+                     l.padding[0], l.padding[1], l.kernel[0], l.kernel[1]);
 }
 
 void read_conv(Fields& f, Layer& l) {
   l.weights = f.text("weights");
   check<DamagedFile>(l.weights == "ternary" || l.weights == "ttq" || l.weights == "int4",
                      "{}: weights is '{}', expected ternary, ttq or int4", f.where(), l.weights);
+  if (f.has("zero_point")) l.zero_point = int32_t(f.integer("zero_point", 0, kZeroPoint));
+  check<DamagedFile>(l.zero_point == 0 || (l.zero_point == kZeroPoint && l.max_code == kMaxCode),
+                     "{}: zero_point is {} and max_code {}, expected 0, or {} and {}", f.where(),
+                     l.zero_point, l.max_code, kZeroPoint, kMaxCode);
   if (!f.has("residual")) return;
   l.residual = f.integer("residual", 1, kMostActivation);
   l.r = f.positive("r");
@@ -146,26 +163,32 @@ Layer read_layer(const json& object, const std::string& file, size_t index) {
   l.x = f.integer("x", 0, kMostActivation);
   l.y = f.integer("y", 1, kMostActivation);
   const bool convolution = l.op == "stem" || l.op == "conv";
-  check<DamagedFile>(convolution || l.op == "global_avg_pool" || l.op == "linear",
-                     "{}: op is '{}', expected stem, conv, global_avg_pool or linear", f.where(),
-                     l.op);
+  const bool pool = l.op == "max_pool" || l.op == "global_avg_pool";
+  check<DamagedFile>(convolution || pool || l.op == "linear",
+                     "{}: op is '{}', expected stem, conv, max_pool, global_avg_pool or linear",
+                     f.where(), l.op);
   if (convolution || l.op == "linear") {
     l.in = f.integer("in", 1, kMostChannels);
     l.out = f.integer("out", 1, kMostChannels);
   }
   if (convolution) read_window(f, l);
+  if (convolution) read_max_code(f, l);
+  if (l.op == "max_pool") read_max_pool(f, l);
   if (l.op == "conv") read_conv(f, l);
   if (l.op == "global_avg_pool") l.step = f.positive("step");
   f.finish();
   return l;
 }
 
-/// What an operation reads and gives: "image" is the input, "codes" a map of codes, "values" a row.
-std::string reads(const std::string& op) {
-  return op == "stem" ? "image" : op == "linear" ? "values" : "codes";
+constexpr const char* kSigned = "signed codes";
+/// What an operation reads and gives: "image" is the input, "codes" a map of codes, "signed codes"
+/// one with a zero point, "values" a row.
+std::string reads(const Layer& l) {
+  return l.op == "stem" ? "image" : l.op == "linear" ? "values" : "codes";
 }
-std::string gives(const std::string& op) {
-  return op == "stem" || op == "conv" ? "codes" : "values";
+std::string gives(const Layer& l) {
+  if (l.op == "global_avg_pool" || l.op == "linear") return "values";
+  return l.zero_point == 0 ? "codes" : kSigned;
 }
 
 /// Every activation is written once, before it is read, and is of the kind that its reader takes.
@@ -183,9 +206,11 @@ void check_order(const Description& d, const std::string& file) {
   };
   for (const Layer& l : d.layers) {
     check<DamagedFile>(names.insert(l.name).second, "{}: two layers are named '{}'", file, l.name);
-    read(l, l.x, reads(l.op));
-    if (l.residual >= 0) read(l, l.residual, "codes");
-    check<DamagedFile>(kinds.emplace(l.y, gives(l.op)).second,
+    read(l, l.x, reads(l));
+    const auto shortcut = kinds.find(l.residual);
+    const bool is_signed = shortcut != kinds.end() && shortcut->second == kSigned;
+    if (l.residual >= 0) read(l, l.residual, is_signed ? kSigned : "codes");
+    check<DamagedFile>(kinds.emplace(l.y, gives(l)).second,
                        "{}: layer '{}': activation {} is computed twice", file, l.name, l.y);
     unread.insert(l.y);
   }

@@ -10,15 +10,16 @@ namespace apprentice::packed {
 /// One layer of a packed network, as the file describes it (docs/packed_format.md). Activations are
 /// numbered; 0 is the normalised f32 input. Fields that an `op` does not have keep their defaults.
 struct Layer {
-  std::string op;    ///< "stem", "conv", "global_avg_pool", "linear"
+  std::string op;    ///< "stem", "conv", "max_pool", "global_avg_pool", "linear"
   std::string name;  ///< as in the model's state ("layer1.0.conv1"); prefix of its tensors
   int64_t x = 0, y = 0;
 
   int64_t in = 0, out = 0;               ///< stem, conv, linear: channels
-  std::array<int64_t, 2> kernel{1, 1};   ///< stem, conv: (height, width)
-  std::array<int64_t, 2> stride{1, 1};   ///< stem, conv
-  std::array<int64_t, 2> padding{0, 0};  ///< stem, conv
+  std::array<int64_t, 2> kernel{1, 1};   ///< stem, conv, max_pool: (height, width)
+  std::array<int64_t, 2> stride{1, 1};   ///< stem, conv, max_pool
+  std::array<int64_t, 2> padding{0, 0};  ///< stem, conv, max_pool
   int32_t max_code = 255;                ///< stem, conv: largest output code, 1 to 255
+  int32_t zero_point = 0;                ///< conv: 0, or 128 (signed: read as `residual` only)
   std::string weights;                   ///< conv: "ternary", "ttq" (two steps), "int4"
   int64_t residual = -1;                 ///< conv: activation of the shortcut, or -1
   float r = 0;                           ///< conv with shortcut: its step / output step

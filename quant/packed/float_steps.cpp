@@ -1,6 +1,5 @@
 #include <apprentice/kernels/ordered_conv2d.h>
 #include <apprentice/kernels/ordered_linear.h>
-#include <apprentice/kernels/ordered_pool.h>
 #include <apprentice/packed/step_internal.h>
 
 namespace apprentice::packed {
@@ -54,40 +53,6 @@ class Stem final : public Step {
   const kernels::Kernel<Op>* kernel_;
 };
 
-/// Hands out a row of values of each image.
-void trace_values(const Chunk& chunk, const Layer& layer, const Activation& y) {
-  if (!chunk.trace) return;
-  LayerTrace trace;
-  trace.layer = &layer;
-  trace.first_image = chunk.first;
-  trace.values = {static_cast<const float*>(chunk.y), {chunk.images, y.channels}};
-  (*chunk.trace)(trace);
-}
-
-class Pool final : public Step {
- public:
-  using Op = kernels::OrderedPool<uint8_t>;
-
-  Pool(const Layer& l, const Activation& in, const kernels::Preference& preference) {
-    layer = l;
-    x = in;
-    y.channels = x.channels;
-    kernel_ = &choose<Op>(Op::Args{}, preference, info);
-  }
-
-  void run(const Chunk& chunk) const override {
-    Op::Args args;
-    args.x = x.view<const uint8_t>(chunk.x, chunk.images);
-    args.step = layer.step;
-    args.y = {static_cast<float*>(chunk.y), {chunk.images, y.channels}};
-    kernel_->run(args, {});
-    trace_values(chunk, layer, y);
-  }
-
- private:
-  const kernels::Kernel<Op>* kernel_;
-};
-
 class Linear final : public Step {
  public:
   using Op = kernels::OrderedLinear;
@@ -127,10 +92,6 @@ class Linear final : public Step {
 std::unique_ptr<Step> make_stem(const SafetensorsFile& file, const Layer& layer,
                                 const Activation& x, const kernels::Preference& preference) {
   return std::make_unique<Stem>(file, layer, x, preference);
-}
-std::unique_ptr<Step> make_pool(const SafetensorsFile&, const Layer& layer, const Activation& x,
-                                const kernels::Preference& preference) {
-  return std::make_unique<Pool>(layer, x, preference);
 }
 std::unique_ptr<Step> make_linear(const SafetensorsFile& file, const Layer& layer,
                                   const Activation& x, const kernels::Preference& preference) {

@@ -70,7 +70,8 @@ std::unique_ptr<Step> make_step(const SafetensorsFile& file, const Layer& layer,
                                 const kernels::Preference& preference) {
   if (layer.op == "stem") return make_stem(file, layer, x, preference);
   if (layer.op == "conv") return make_conv(file, layer, x, residual, preference);
-  if (layer.op == "global_avg_pool") return make_pool(file, layer, x, preference);
+  if (layer.op == "max_pool") return make_max_pool(file, layer, x, preference);
+  if (layer.op == "global_avg_pool") return make_global_pool(layer, x, preference);
   return make_linear(file, layer, x, preference);
 }
 

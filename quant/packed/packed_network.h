@@ -30,7 +30,7 @@ struct LayerTrace {
   int64_t first_image = 0;
   View4<const int32_t> acc, acc_negative;  ///< conv [n, p, q, out]; negative: TTQ
   View4<const float> sums;                 ///< stem [n, p, q, out]
-  View4<const uint8_t> codes;              ///< stem, conv [n, p, q, out]
+  View4<const uint8_t> codes;              ///< stem, conv, max_pool [n, p, q, out]
   View2<const float> values;               ///< global_avg_pool, linear [n, out]
 };
 using Trace = std::function<void(const LayerTrace&)>;

@@ -44,18 +44,36 @@ kernels::Conv2dGeometry geometry_of(const Layer& layer) {
   return geometry;
 }
 
-Activation output_map(const SafetensorsFile& file, const Layer& layer, const Activation& x) {
-  check<DamagedFile>(x.channels == layer.in, "{}: layer '{}': in is {}, but activation {} has {}",
-                     file.name(), layer.name, layer.in, layer.x, x.channels);
+void trace_values(const Chunk& chunk, const Layer& layer, const Activation& y) {
+  if (!chunk.trace) return;
+  LayerTrace trace;
+  trace.layer = &layer;
+  trace.first_image = chunk.first;
+  trace.values = {static_cast<const float*>(chunk.y), {chunk.images, y.channels}};
+  (*chunk.trace)(trace);
+}
+
+Activation window_map(const SafetensorsFile& file, const Layer& layer, const Activation& x) {
   const auto geometry = geometry_of(layer);
   Activation y;
   y.height = geometry.out_size(0, x.height, layer.kernel[0]);
   y.width = geometry.out_size(1, x.width, layer.kernel[1]);
-  y.channels = layer.out;
+  y.channels = x.channels;
   y.codes = true;
+  y.max_code = x.max_code;
   check<DamagedFile>(y.height > 0 && y.width > 0,
                      "{}: layer '{}': a {}x{} window does not fit {}x{} pixels", file.name(),
                      layer.name, layer.kernel[0], layer.kernel[1], x.height, x.width);
+  return y;
+}
+
+Activation output_map(const SafetensorsFile& file, const Layer& layer, const Activation& x) {
+  check<DamagedFile>(x.channels == layer.in, "{}: layer '{}': in is {}, but activation {} has {}",
+                     file.name(), layer.name, layer.in, layer.x, x.channels);
+  Activation y = window_map(file, layer, x);
+  y.channels = layer.out;
+  y.max_code = layer.max_code;
+  y.zero_point = layer.zero_point != 0;
   return y;
 }
 

@@ -13,6 +13,8 @@ namespace apprentice::packed {
 struct Activation {
   int64_t height = 1, width = 1, channels = 0;
   bool codes = false;
+  int32_t max_code = 255;   ///< codes: the largest there is
+  bool zero_point = false;  ///< codes: signed, so 0 is not "nothing"
 
   int64_t numel() const { return height * width * channels; }
   int64_t bytes() const { return numel() * (codes ? 1 : int64_t(sizeof(float))); }
@@ -47,8 +49,10 @@ std::unique_ptr<Step> make_stem(const SafetensorsFile& file, const Layer& layer,
 std::unique_ptr<Step> make_conv(const SafetensorsFile& file, const Layer& layer,
                                 const Activation& x, const Activation& residual,
                                 const kernels::Preference& preference);
-std::unique_ptr<Step> make_pool(const SafetensorsFile& file, const Layer& layer,
-                                const Activation& x, const kernels::Preference& preference);
+std::unique_ptr<Step> make_max_pool(const SafetensorsFile& file, const Layer& layer,
+                                    const Activation& x, const kernels::Preference& preference);
+std::unique_ptr<Step> make_global_pool(const Layer& layer, const Activation& x,
+                                       const kernels::Preference& preference);
 std::unique_ptr<Step> make_linear(const SafetensorsFile& file, const Layer& layer,
                                   const Activation& x, const kernels::Preference& preference);
 
@@ -61,6 +65,10 @@ struct Constants {
   kernels::Epilogue epilogue(const Layer& layer) const;
 };
 Constants read_constants(const SafetensorsFile& file, Step& step, bool two_step);
+/// Hands out a row of values of each image, if somebody listens.
+void trace_values(const Chunk& chunk, const Layer& layer, const Activation& y);
+/// The map that a layer's windows over x give, of x's channels. DamagedFile if none fits.
+Activation window_map(const SafetensorsFile& file, const Layer& layer, const Activation& x);
 /// Output map of a stem or conv; DamagedFile if the window does not fit or channels disagree.
 Activation output_map(const SafetensorsFile& file, const Layer& layer, const Activation& x);
 kernels::Conv2dGeometry geometry_of(const Layer& layer);

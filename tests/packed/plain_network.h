@@ -39,6 +39,7 @@ class PlainNetwork {
       const Map& x = activations.at(l.x);
       Computed c = l.op == "global_avg_pool" ? pool(l, x)
                    : l.op == "linear"        ? linear(l, x)
+                   : l.op == "max_pool"      ? max_pool(l, x)
                                              : conv(l, x, activations);
       activations[l.y] = c.y;
       all[l.name] = c;
@@ -57,10 +58,48 @@ class PlainNetwork {
     return k < 0 || k >= r.c ? 0 : r.at(p * step, q * step, k);
   }
 
+  static Map empty_map(const Layer& l, const Map& x, int64_t channels) {
+    Map y;
+    y.h = (x.h + 2 * l.padding[0] - l.kernel[0]) / l.stride[0] + 1;
+    y.w = (x.w + 2 * l.padding[1] - l.kernel[1]) / l.stride[1] + 1;
+    y.c = channels;
+    return y;
+  }
+
+  /// fn(row, col, tap) for the taps of a window that lie inside x.
+  template <class Fn>
+  static void for_taps(const Layer& l, const Map& x, int64_t p, int64_t q, Fn fn) {
+    for (int64_t r = 0; r < l.kernel[0]; ++r) {
+      for (int64_t s = 0; s < l.kernel[1]; ++s) {
+        const int64_t row = p * l.stride[0] + r - l.padding[0];
+        const int64_t col = q * l.stride[1] + s - l.padding[1];
+        if (x.holds(row, col)) fn(row, col, r * l.kernel[1] + s);
+      }
+    }
+  }
+
+  Computed max_pool(const Layer& l, const Map& x) const {
+    Computed result;
+    Map& y = result.y;
+    y = empty_map(l, x, x.c);
+    for (int64_t p = 0; p < y.h; ++p) {
+      for (int64_t q = 0; q < y.w; ++q) {
+        for (int64_t c = 0; c < y.c; ++c) {
+          float top = 0;
+          for_taps(l, x, p, q, [&](int64_t row, int64_t col, int64_t) {
+            top = std::max(top, x.at(row, col, c));
+          });
+          y.data.push_back(top);
+        }
+      }
+    }
+    return result;
+  }
+
   Computed conv(const Layer& l, const Map& x, const std::map<int64_t, Map>& activations) const {
     Computed result;
     Map& y = result.y;
-    y.h = (x.h + 2 - 3) / l.stride[0] + 1, y.w = (x.w + 2 - 3) / l.stride[1] + 1, y.c = l.out;
+    y = empty_map(l, x, l.out);
     for (int64_t p = 0; p < y.h; ++p) {
       for (int64_t q = 0; q < y.w; ++q) {
         for (int64_t o = 0; o < l.out; ++o) {
@@ -80,15 +119,12 @@ class PlainNetwork {
                    Computed& result) const {
     float sum = 0;
     const auto& w = floats(l, "weight");
-    for (int64_t r = 0; r < 3; ++r) {
-      for (int64_t s = 0; s < 3; ++s) {
-        if (!x.holds(p + r - 1, q + s - 1)) continue;
-        for (int64_t i = 0; i < l.in; ++i) {
-          sum = std::fmaf(x.at(p + r - 1, q + s - 1, i),
-                          w[size_t(((o * 3 + r) * 3 + s) * l.in + i)], sum);
-        }
+    const int64_t taps = l.kernel[0] * l.kernel[1];
+    for_taps(l, x, p, q, [&](int64_t row, int64_t col, int64_t tap) {
+      for (int64_t i = 0; i < l.in; ++i) {
+        sum = std::fmaf(x.at(row, col, i), w[size_t((o * taps + tap) * l.in + i)], sum);
       }
-    }
+    });
     result.sums.push_back(sum);
     return std::fmaf(sum, floats(l, "a")[size_t(o)], floats(l, "b")[size_t(o)]);
   }
@@ -96,20 +132,17 @@ class PlainNetwork {
   float code_pixel(const Layer& l, const Map& x, int64_t p, int64_t q, int64_t o,
                    Computed& result) const {
     const auto& t = net_.codes.at(l.name);
+    const int64_t taps = l.kernel[0] * l.kernel[1];
     int32_t plus = 0, minus = 0, all = 0;
-    for (int64_t r = 0; r < 3; ++r) {
-      for (int64_t s = 0; s < 3; ++s) {
-        const int64_t row = p * l.stride[0] + r - 1, col = q * l.stride[1] + s - 1;
-        if (!x.holds(row, col)) continue;
-        for (int64_t i = 0; i < l.in; ++i) {
-          const int code = t[size_t(((o * 3 + r) * 3 + s) * l.in + i)];
-          const auto v = int32_t(x.at(row, col, i));
-          all += v * code;
-          plus += code > 0 ? v : 0;
-          minus += code < 0 ? v : 0;
-        }
+    for_taps(l, x, p, q, [&](int64_t row, int64_t col, int64_t tap) {
+      for (int64_t i = 0; i < l.in; ++i) {
+        const int code = t[size_t((o * taps + tap) * l.in + i)];
+        const auto v = int32_t(x.at(row, col, i));
+        all += v * code;
+        plus += code > 0 ? v : 0;
+        minus += code < 0 ? v : 0;
       }
-    }
+    });
     const float a = floats(l, "a")[size_t(o)], b = floats(l, "b")[size_t(o)];
     result.acc.push_back(l.weights == "ttq" ? plus : all);
     if (l.weights != "ttq") return std::fmaf(float(all), a, b);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <cstring>
 #include <map>
 #include <string>
@@ -12,10 +13,16 @@
 
 namespace apprentice::test {
 
-/// A packed network small enough to compute by hand: every kind of layer, weight and shortcut.
+/// A packed network small enough to compute by hand; two of them have every kind of layer, weight and
+/// shortcut. Option A, as in CIFAR ResNets:
 ///   image 9x8x3 -> stem 5 -> ternary 5 (+ nothing) -> int4 9, stride 2 (+ option A of the stem)
 ///   -> ttq 9 (+ plain) -> pool -> linear 4
+/// Projection, as in ImageNet ResNets:
+///   image 9x8x3 -> stem 7x7 18 -> max_pool, stride 2 -> ternary 1x1 5 -> ternary 5, stride 2
+///   -> int4 1x1 20 (+ ternary 1x1 20 of the max_pool, zero point 128) -> pool -> linear 4
 struct TinyNetwork {
+  enum class Shortcut { option_a, projection };
+
   packed::Description description;
   std::map<std::string, std::vector<float>> floats;
   std::map<std::string, Shape> shapes;
@@ -23,25 +30,9 @@ struct TinyNetwork {
   std::map<std::string, std::vector<uint8_t>> packed_codes;
   std::map<std::string, std::string> metadata;
 
-  TinyNetwork() {
+  explicit TinyNetwork(Shortcut shortcut = Shortcut::option_a) {
     description.height = 9, description.width = 8, description.channels = 3;
-    add_conv("stem", "conv1", "", 0, 1, 3, 5, 1);
-    add_conv("conv", "a", "ternary", 1, 2, 5, 5, 1);
-    add_conv("conv", "b", "int4", 2, 3, 5, 9, 2);
-    description.layers.back().residual = 1;
-    description.layers.back().r = 0.7f;
-    add_conv("conv", "c", "ttq", 3, 4, 9, 9, 1);
-    description.layers.back().residual = 3;
-    description.layers.back().r = 1.3f;
-    packed::Layer pool;
-    pool.op = "global_avg_pool", pool.name = "pool", pool.x = 4, pool.y = 5, pool.step = 0.0137f;
-    description.layers.push_back(pool);
-    packed::Layer linear;
-    linear.op = "linear", linear.name = "linear", linear.x = 5, linear.y = 6;
-    linear.in = 9, linear.out = 4;
-    description.layers.push_back(linear);
-    add_floats("linear.weight", {4, 9}, 1.0f);
-    add_floats("linear.bias", {4}, 1.0f);
+    shortcut == Shortcut::option_a ? add_option_a() : add_projection();
     metadata = {{packed::kFormatKey, packed::kFormat},
                 {packed::kSchemaKey, packed::kSchema},
                 {"arch", "tiny"}};
@@ -73,6 +64,55 @@ struct TinyNetwork {
   SafetensorsFile file() const { return SafetensorsFile::parse(bytes(), "tiny.safetensors"); }
 
  private:
+  void add_option_a() {
+    add_conv("stem", "conv1", "", 0, 1, {3, 5, 3, 1});
+    add_conv("conv", "a", "ternary", 1, 2, {5, 5, 3, 1});
+    add_conv("conv", "b", "int4", 2, 3, {5, 9, 3, 2});
+    description.layers.back().residual = 1;
+    description.layers.back().r = 0.7f;
+    add_conv("conv", "c", "ttq", 3, 4, {9, 9, 3, 1});
+    description.layers.back().residual = 3;
+    description.layers.back().r = 1.3f;
+    add_head(4, 9);
+  }
+
+  void add_projection() {
+    add_conv("stem", "conv1", "", 0, 1, {3, 18, 7, 1});
+    packed::Layer pool;
+    pool.op = "max_pool", pool.name = "maxpool", pool.x = 1, pool.y = 2;
+    pool.kernel = {3, 3}, pool.stride = {2, 2}, pool.padding = {1, 1};
+    description.layers.push_back(pool);
+    add_conv("conv", "a", "ternary", 2, 3, {18, 5, 1, 1});
+    add_conv("conv", "b", "ternary", 3, 4, {5, 5, 3, 2});
+    for (float& b : floats["b.b"]) b -= 10;
+    add_conv("conv", "shortcut", "ternary", 2, 5, {18, 20, 1, 2});
+    description.layers.back().zero_point = 128;
+    description.layers.back().max_code = 255;
+    for (float& b : floats["shortcut.b"]) b += 108;
+    add_conv("conv", "c", "int4", 4, 6, {5, 20, 1, 1});
+    description.layers.back().residual = 5;
+    description.layers.back().r = 0.7f;
+    for (float& b : floats["c.b"]) b = std::fmaf(-128, 0.7f, b);
+    add_head(6, 20);
+  }
+
+  void add_head(int64_t x, int64_t channels) {
+    packed::Layer pool;
+    pool.op = "global_avg_pool", pool.name = "pool", pool.x = x, pool.y = x + 1;
+    pool.step = 0.0137f;
+    description.layers.push_back(pool);
+    packed::Layer linear;
+    linear.op = "linear", linear.name = "linear", linear.x = x + 1, linear.y = x + 2;
+    linear.in = channels, linear.out = 4;
+    description.layers.push_back(linear);
+    add_floats("linear.weight", {4, channels}, 1.0f);
+    add_floats("linear.bias", {4}, 1.0f);
+  }
+
+  struct Window {
+    int64_t in, out, kernel, stride;
+  };
+
   void add_floats(const std::string& name, const Shape& shape, float scale, float shift = 0) {
     std::vector<float> values(size_t(shape.numel()));
     for (float& v : values) v = rng_.normal() * scale + shift;
@@ -81,26 +121,27 @@ struct TinyNetwork {
   }
 
   void add_conv(const std::string& op, const std::string& name, const std::string& weights,
-                int64_t x, int64_t y, int64_t in, int64_t out, int64_t stride) {
+                int64_t x, int64_t y, Window w) {
     packed::Layer layer;
     layer.op = op, layer.name = name, layer.weights = weights;
-    layer.x = x, layer.y = y, layer.in = in, layer.out = out;
-    layer.kernel = {3, 3}, layer.stride = {stride, stride}, layer.padding = {1, 1};
+    layer.x = x, layer.y = y, layer.in = w.in, layer.out = w.out;
+    layer.kernel = {w.kernel, w.kernel}, layer.stride = {w.stride, w.stride};
+    layer.padding = {w.kernel / 2, w.kernel / 2};
     layer.max_code = op == "stem" ? 255 : 15 + 16 * int(y);
     description.layers.push_back(layer);
     if (op == "stem") {
-      add_floats(name + ".weight", {out, 3, 3, in}, 1.0f);
-      add_floats(name + ".a", {out}, 5.0f, 20.0f);
-      add_floats(name + ".b", {out}, 20.0f, 60.0f);
+      add_floats(name + ".weight", {w.out, w.kernel, w.kernel, w.in}, 3.0f / float(w.kernel));
+      add_floats(name + ".a", {w.out}, 5.0f, 20.0f);
+      add_floats(name + ".b", {w.out}, 20.0f, 60.0f);
       return;
     }
-    add_codes(name, weights, out, 9 * in);
+    add_codes(name, weights, w.out, w.kernel * w.kernel * w.in);
     add_floats(name + ".weight_scale", {1}, 0.0f, 0.1f);
-    add_floats(name + ".a", {out}, 0.01f, 0.03f);
-    add_floats(name + ".b", {out}, 5.0f, weights == "ttq" ? -30.0f : 20.0f);
+    add_floats(name + ".a", {w.out}, 0.01f, 0.03f);
+    add_floats(name + ".b", {w.out}, 5.0f, weights == "ttq" ? -30.0f : 20.0f);
     if (weights != "ttq") return;
     add_floats(name + ".weight_scale_neg", {1}, 0.0f, 0.2f);
-    add_floats(name + ".a_neg", {out}, 0.01f, 0.03f);
+    add_floats(name + ".a_neg", {w.out}, 0.01f, 0.03f);
   }
 
   void add_codes(const std::string& name, const std::string& weights, int64_t out, int64_t cols) {
