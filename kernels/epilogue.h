@@ -68,6 +68,9 @@ struct FoldArgs {
   View1<const float> weight_step;  ///< [1] or [out]; 1 for a layer with f32 weights
   float x_step = 1;                ///< 1 for real x (the stem)
   float y_step = 1;
+  float y_zero = 0;         ///< code that stands for 0 in the output: 128 where it has a sign
+  float r = 0;              ///< step of the shortcut / y_step
+  float residual_zero = 0;  ///< code that stands for 0 in the shortcut
   View1<const float> gamma, beta, mean, var;  ///< batch norm, [out]
   float eps = 1e-5f;
 };
@@ -75,7 +78,7 @@ struct FoldArgs {
 /// The one function that computes epilogue constants, each operation rounded to f32 in this order:
 ///   g = gamma[c] / sqrtf(var[c] + eps)
 ///   a[c] = ((weight_step[c] * x_step) * g) / y_step
-///   b[c] = fmaf(-mean[c], g, beta[c]) / y_step
+///   b[c] = fmaf(-residual_zero, r, fmaf(-mean[c], g, beta[c]) / y_step + y_zero)
 /// a, b: [out]. TTQ calls it twice, once a step, and takes b from either.
 void fold_epilogue(const FoldArgs& args, View1<float> a, View1<float> b);
 

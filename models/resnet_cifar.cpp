@@ -52,8 +52,9 @@ ResNetCifar::ResNetCifar(int64_t depth, const ModelOptions& options) {
       in = out;
     }
   }
-  linear_ = add_module("linear", std::make_shared<nn::Linear>(
-                                     nn::Linear::Options{.in = in, .out = options.classes}, rng));
+  linear_ =
+      add_module("linear", std::make_shared<nn::Linear>(
+                               nn::Linear::Options{.in = in, .out = options.classes_or(10)}, rng));
 }
 
 Tensor ResNetCifar::features(const Tensor& x) {
@@ -73,7 +74,7 @@ std::string ResNetCifar::key_of(const std::string& file_key) const {
 APPRENTICE_UNIT(resnet_cifar) {
   for (int64_t depth : {8, 14, 20, 32, 44, 56, 110})
     apprentice::models().add("resnet" + std::to_string(depth),
-                             [depth](const apprentice::ModelOptions& options) {
+                             {.make = [depth](const apprentice::ModelOptions& options) {
                                return std::make_shared<apprentice::ResNetCifar>(depth, options);
-                             });
+                             }});
 }

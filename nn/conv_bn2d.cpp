@@ -93,6 +93,9 @@ ConvBn2d::ConvBn2d(const Options& options, Rng& rng) : options_(options) {
 }
 
 Scaled ConvBn2d::forward(const Scaled& x, const Scaled& residual) {
+  check<ConfigError>(x.zero_point == 0,
+                     "{}: x has the zero point {}, expected codes of a layer with a ReLU",
+                     options_.conv_name, x.zero_point);
   const EffectiveWeight weight = conv_->effective("weight");
   const bool grads = needs_grad(
       {x.data, weight.data, bn_->parameter("weight"), bn_->parameter("bias"), residual.data});
@@ -115,7 +118,7 @@ Scaled ConvBn2d::forward_graph(const Scaled& x, const EffectiveWeight& weight,
   const Tensor data = two_steps ? real(weight) : weight.data;
   BatchNormOptions extra;
   extra.x_scale = step_of_sums(x, two_steps ? Tensor() : weight.step);
-  extra.residual = residual.data;
+  extra.residual = centred(residual).data;
   extra.residual_scale = residual.step;
   extra.relu = options_.relu;
   const Tensor y = bn_->forward(conv2d(x.data, data, {}, conv_->geometry()), extra);
@@ -147,7 +150,7 @@ Tensor ConvBn2d::sums(const Scaled& x, const Tensor& data, int64_t max_code) con
 }
 
 ConvBn2d::Constants ConvBn2d::fold(const Scaled& x, const EffectiveWeight& weight,
-                                   float y_step) const {
+                                   const Scaled& residual, float r) const {
   const int64_t out = options_.conv.out;
   const float one = 1;
   Constants result{Tensor::empty({out}), {}, Tensor::empty({out})};
@@ -155,7 +158,10 @@ ConvBn2d::Constants ConvBn2d::fold(const Scaled& x, const EffectiveWeight& weigh
   args.weight_step = {&one, {1}};
   if (weight.step.defined()) args.weight_step = weight.step.view<float, 1>();
   if (x.coded()) args.x_step = float(x.step.item());
-  args.y_step = y_step;
+  args.y_step = float(activation_->step().item());
+  args.y_zero = float(activation_->zero_point());
+  args.r = r;
+  args.residual_zero = float(residual.zero_point);
   const Tensor gamma = bn_->parameter("weight"), beta = bn_->parameter("bias");
   const Tensor mean = bn_->buffer("running_mean"), var = bn_->buffer("running_var");
   args.gamma = gamma.view<float, 1>();
@@ -182,8 +188,9 @@ Observation ConvBn2d::forward_codes(const Scaled& x, const EffectiveWeight& weig
     throw ShapeError(fmt::format("{}: the shortcut is {}, the sums are {}", options_.conv_name,
                                  residual.data.shape().str(), seen.sums.shape().str()));
   const Tensor step = activation_->step();
-  const float y_step = float(step.item());
-  const Constants constants = fold(x, weight, y_step);
+  if (residual.data.defined())
+    seen.r = (residual.coded() ? float(residual.step.item()) : 1.0f) / float(step.item());
+  const Constants constants = fold(x, weight, residual, seen.r);
   seen.a = constants.a;
   seen.a_negative = constants.a_negative;
   seen.b = constants.b;
@@ -196,14 +203,12 @@ Observation ConvBn2d::forward_codes(const Scaled& x, const EffectiveWeight& weig
   args.epilogue.a = constants.a.view<float, 1>();
   args.epilogue.b = constants.b.view<float, 1>();
   if (two_steps) args.epilogue.a_negative = constants.a_negative.view<float, 1>();
-  if (residual.data.defined())
-    seen.r = (residual.coded() ? float(residual.step.item()) : 1.0f) / y_step;
   args.epilogue.r = seen.r;
   args.epilogue.max_code = int32_t(activation_->max_code());
   Tensor codes = Tensor::empty(seen.sums.shape());
   args.y = {codes.data<float>(), args.acc.sizes};
   kernels::launch<kernels::Requantize<float>>(args);
-  seen.y = {codes, step, activation_->max_code()};
+  seen.y = {codes, step, activation_->max_code(), activation_->zero_point()};
   return seen;
 }
 

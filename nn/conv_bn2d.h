@@ -1,13 +1,12 @@
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include <apprentice/nn/batch_norm2d.h>
 #include <apprentice/nn/conv2d.h>
-#include <apprentice/nn/scaled.h>
+#include <apprentice/nn/observation.h>
 
 namespace apprentice::nn {
 
@@ -20,21 +19,8 @@ class ActivationTransform {
   /// Eval mode needs only the grid: codes in [0, max_code()], value = step * code; [1] f32.
   virtual Tensor step() const = 0;
   virtual int64_t max_code() const = 0;
-};
-
-/// What a ConvBn2d hands to its observer after an eval forward, for calibration, packing and
-/// verification.
-struct Observation {
-  /// Layers whose output is coded: accumulators in f32 [n, p, q, out]; integers where x and weight
-  /// are codes, ordered f32 sums otherwise.
-  Tensor sums;
-  /// Two-step weights: `sums` are those of x over codes +1, these over codes -1 (not negated).
-  Tensor sums_negative;
-  Scaled y;            ///< what the layer returns
-  Scaled x, residual;  ///< what it was given
-  /// Layers whose output is coded: the constants of the epilogue, [out].
-  Tensor a, a_negative, b;
-  float r = 0;  ///< step of the residual / step of y, if there is a residual
+  /// The code of the value 0: not 0 where the outputs have both signs.
+  virtual int64_t zero_point() const { return 0; }
 };
 
 /// Convolution, batch normalisation, optional residual add and ReLU, optional quantization of the
@@ -42,7 +28,8 @@ struct Observation {
 ///   y = quantize?( relu?( bn(conv(x)) + residual ) )
 /// Its state lies in two children, "conv1" and "bn1" as files name them; a parent registers it
 /// under the empty name so that the keys stay `conv1.weight`, `bn1.weight`, ... The convolution has
-/// no bias, whatever its options say: batch norm has one.
+/// no bias, whatever its options say: batch norm has one. x must have the zero point 0 (ConfigError):
+/// outside the image lies code 0.
 ///
 /// In train mode, and wherever a gradient is wanted: codes are convolved where there are codes, and
 /// batch norm absorbs the steps. In eval mode outside the graph:
@@ -50,7 +37,7 @@ struct Observation {
 ///     convolves, adds the residual and clamps;
 ///   activation quantizer: kernels/epilogue.h exactly as the packed network runs it, on the integer
 ///     sums where x and weight are codes, else (the stem) on sums in fixed order (groups of 1);
-///     the clamp to [0, max_code] is the ReLU. ConfigError if the integers could reach 2^24, where
+///     the clamp to [0, max_code] is the ReLU (of a signed output, its range). ConfigError if the integers could reach 2^24, where
 ///     f32 stops being exact. In f64, which has no epilogue, the way of train mode is taken.
 class ConvBn2d final : public Module {
  public:
@@ -72,16 +59,15 @@ class ConvBn2d final : public Module {
   }
   const std::shared_ptr<ActivationTransform>& activation() const { return activation_; }
   /// Called after each eval forward (calibration, verification); an empty one takes it off.
-  void set_observer(std::function<void(const Observation&)> observer) {
-    observer_ = std::move(observer);
-  }
+  void set_observer(Observer observer) { observer_ = std::move(observer); }
 
  private:
   /// Epilogue constants, each [out]; a_negative with two steps only.
   struct Constants {
     Tensor a, a_negative, b;
   };
-  Constants fold(const Scaled& x, const EffectiveWeight& weight, float y_step) const;
+  Constants fold(const Scaled& x, const EffectiveWeight& weight, const Scaled& residual,
+                 float r) const;
   Tensor sums(const Scaled& x, const Tensor& data, int64_t max_code) const;
   Scaled forward_graph(const Scaled& x, const EffectiveWeight& weight, const Scaled& residual);
   Scaled forward_folded(const Scaled& x, const EffectiveWeight& weight, const Scaled& residual);
@@ -91,7 +77,7 @@ class ConvBn2d final : public Module {
   std::shared_ptr<Conv2d> conv_;
   std::shared_ptr<BatchNorm2d> bn_;
   std::shared_ptr<ActivationTransform> activation_;
-  std::function<void(const Observation&)> observer_;
+  Observer observer_;
 };
 
 }  // namespace apprentice::nn

@@ -1,5 +1,6 @@
 #include <apprentice/nn/pool.h>
 
+#include <apprentice/base/error.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/ops/arithmetic.h>
 #include <apprentice/kernels/kernel_table.h>
@@ -7,7 +8,21 @@
 
 namespace apprentice::nn {
 
+Scaled MaxPool2d::forward(const Scaled& x) {
+  const Scaled y{max_pool2d(x.data, options_), x.step, x.max_code, x.zero_point};
+  if (training() || !observer_ || needs_grad({x.data})) return y;
+  Observation seen;
+  seen.x = x;
+  seen.y = y;
+  observer_(seen);
+  return y;
+}
+
 Tensor GlobalAvgPool2d::forward(const Scaled& x) {
+  check<ConfigError>(x.zero_point == 0,
+                     "global average pooling: x has the zero point {}, expected codes of a layer "
+                     "with a ReLU",
+                     x.zero_point);
   if (!x.coded()) return forward(x.data);
   if (needs_grad({x.data})) return real({global_avg_pool2d(x.data), x.step, x.max_code});
   const auto map = x.data.view<float, 4>();

@@ -4,18 +4,21 @@
 
 namespace apprentice::nn {
 
-/// What flows between quantizable layers: real value = step * data. An undefined step means that
-/// data holds the real values; else data holds integer codes in f32 (numerics, rule 2: an
+/// What flows between quantizable layers: real value = step * (data - zero_point). An undefined step
+/// means that data holds the real values; else data holds integer codes in f32 (numerics, rule 2: an
 /// activation is quantized once, where it is produced, and every consumer reads those codes).
 struct Scaled {
   Tensor data;
-  Tensor step;           ///< [1], not differentiated
-  int64_t max_code = 0;  ///< codes lie in [0, max_code]; 0 without a step
+  Tensor step;             ///< [1], not differentiated
+  int64_t max_code = 0;    ///< codes lie in [0, max_code]; 0 without a step
+  int64_t zero_point = 0;  ///< code of the value 0; not 0 where values have both signs
 
   bool coded() const { return step.defined(); }
 };
 
-/// step * data, differentiable in data.
+/// The same values on codes around 0: those of x where its zero point is 0. Differentiable in data.
+Scaled centred(const Scaled& x);
+/// step * (data - zero_point), differentiable in data.
 Tensor real(const Scaled& x);
 
 }  // namespace apprentice::nn

@@ -32,6 +32,7 @@ TEST_CASE("the first word of a description names the architecture") {
 }
 
 TEST_CASE("an architecture added from outside is made by name") {
-  models().add("nothing", [](const ModelOptions&) { return std::shared_ptr<nn::TensorModule>(); });
+  models().add("nothing",
+               {.make = [](const ModelOptions&) { return std::shared_ptr<nn::TensorModule>(); }});
   CHECK(make_model("nothing") == nullptr);
 }

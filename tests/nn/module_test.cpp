@@ -175,9 +175,10 @@ TEST_CASE("a parametrization decides what the layer uses, by mode") {
 TEST_CASE("a weight of codes stands for code times step, negative codes for their own step") {
   const Tensor codes = Tensor::from<float>({1, 0, -1, 1, -1, 2}, {2, 3});
   const Tensor steps = Tensor::from<float>({2, 10}, {2});
-  CHECK(nn::real({codes, steps, {}, 2}).to_vector<float>() ==
+  CHECK(nn::real(nn::EffectiveWeight{codes, steps, {}, 2}).to_vector<float>() ==
         std::vector<float>{2, 0, -2, 10, -10, 20});
-  CHECK(nn::real({codes, Tensor::full({1}, 3), Tensor::full({1}, 5), 2}).to_vector<float>() ==
-        std::vector<float>{3, 0, -5, 3, -5, 6});
-  CHECK(nn::real({codes, {}, {}, 0}).to_vector<float>() == codes.to_vector<float>());
+  CHECK(nn::real(nn::EffectiveWeight{codes, Tensor::full({1}, 3), Tensor::full({1}, 5), 2})
+            .to_vector<float>() == std::vector<float>{3, 0, -5, 3, -5, 6});
+  CHECK(nn::real(nn::EffectiveWeight{codes, {}, {}, 0}).to_vector<float>() ==
+        codes.to_vector<float>());
 }

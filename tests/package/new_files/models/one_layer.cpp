@@ -10,9 +10,9 @@ class OneLayer final : public nn::TensorModule {
  public:
   explicit OneLayer(const ModelOptions& options) {
     Rng rng(options.seed, RngPurpose::init);
-    linear_ = add_module(
-        "linear",
-        std::make_shared<nn::Linear>(nn::Linear::Options{.in = 3072, .out = options.classes}, rng));
+    linear_ = add_module("linear",
+                         std::make_shared<nn::Linear>(
+                             nn::Linear::Options{.in = 3072, .out = options.classes_or(10)}, rng));
   }
   Tensor forward(const Tensor& x) override { return linear_->forward(x.reshape({x.size(0), -1})); }
 
@@ -25,6 +25,7 @@ class OneLayer final : public nn::TensorModule {
 
 APPRENTICE_UNIT(one_layer) {
   using namespace apprentice;
-  models().add("one_layer",
-               [](const ModelOptions& options) { return std::make_shared<OneLayer>(options); });
+  models().add("one_layer", {.make = [](const ModelOptions& options) {
+                 return std::make_shared<OneLayer>(options);
+               }});
 }
