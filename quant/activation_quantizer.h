@@ -11,9 +11,9 @@
 
 namespace apprentice::quant {
 
-/// Quantizes the output of one layer to codes 0 .. 2^bits - 1 times a step. The step lives in the
-/// buffer `act_scale` [1] of the layer's convolution (key `layer1.0.conv1.act_scale`), so it is
-/// saved.
+/// Quantizes the output of one layer to a step times codes 0 .. 2^bits - 1, or, where it has both
+/// signs, to a step times those codes minus zero_point(), 2^(bits-1). The step lives in the buffer
+/// `act_scale` [1] of the layer's convolution (key `layer1.0.conv1.act_scale`), so it is saved.
 class ActivationQuantizer : public nn::ActivationTransform {
  public:
   /// The name in activation_quantizers().
@@ -30,14 +30,22 @@ class ActivationQuantizer : public nn::ActivationTransform {
   virtual void observe(const Tensor& real) = 0;
   virtual void finish_calibration() = 0;
 
-  /// Part of the values of the last training forward that lay on the highest code, in [0, 1].
+  /// Part of the values of the last training forward that lay on the highest code, or, of a signed
+  /// output, on the highest or lowest, in [0, 1].
   virtual double saturated() const = 0;
 };
 
-/// What an activation quantizer registers.
+/// How a layer asks for an activation quantizer.
+struct ActivationOptions {
+  int bits = 8;
+  bool is_signed = false;  ///< for outputs of both signs: the layer has no ReLU
+};
+
+/// What an activation quantizer registers: allowed options, a maker.
 struct ActivationMethod {
-  std::vector<int> bits;  ///< values of a_bits that it takes
-  std::function<std::shared_ptr<ActivationQuantizer>(int bits)> make;
+  std::vector<int> bits;   ///< values of a_bits that it takes
+  bool is_signed = false;  ///< does it take outputs of both signs (with 8 bits)?
+  std::function<std::shared_ptr<ActivationQuantizer>(const ActivationOptions&)> make;
 };
 
 /// Every activation quantizer by name ("wrpn"), those of this library included.

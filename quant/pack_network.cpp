@@ -10,6 +10,7 @@
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/ops/pool.h>
 #include <apprentice/nn/linear.h>
+#include <apprentice/nn/pool.h>
 #include <apprentice/packed/description.h>
 #include <apprentice/packed/packed_network.h>
 #include <apprentice/quant/packed_weight_internal.h>
@@ -50,7 +51,8 @@ bool same_values(const Tensor& a, const Tensor& b) {
 bool is_option_a(const nn::Scaled& from, const nn::Scaled& shortcut) {
   const Shape& wide = from.data.shape();
   const Shape& narrow = shortcut.data.shape();
-  if (wide.rank() != 4 || wide[3] > narrow[3] || from.step.item() != shortcut.step.item())
+  if (wide.rank() != 4 || wide[3] > narrow[3] || from.step.item() != shortcut.step.item() ||
+      from.zero_point != 0)
     return false;
   for (int64_t stride : {1, 2})
     if ((wide[1] + stride - 1) / stride == narrow[1] &&
@@ -66,7 +68,16 @@ class Writer {
     network_.height = options.height;
     network_.width = options.width;
     network_.channels = options.channels;
-    for (const TracedLayer& each : traced.layers) add(each);
+    for (const TracedLayer& each : traced.layers) {
+      check<ConfigError>(each.seen.y.coded(),
+                         "pack: the activations of {} are f32, but those of other layers are "
+                         "quantized; expected all of them or none",
+                         each.layer.name);
+      if (each.layer.fused)
+        add(each);
+      else
+        add_pool(each);
+    }
   }
 
   void add_head(const Layer& linear) {
@@ -101,32 +112,47 @@ class Writer {
   void add(const TracedLayer& each) {
     const auto& [layer, seen] = each;
     const nn::Conv2d::Options& conv = layer.fused->options().conv;
-    check<ConfigError>(seen.y.coded(),
-                       "pack: the activations of {} are f32, but those of other layers are "
-                       "quantized; expected all of them or none",
-                       layer.name);
     check<ConfigError>(conv.groups == 1 && conv.dilation == std::array<int64_t, 2>{1, 1},
                        "pack: {} has {} groups and dilation {}, expected 1 and 1", layer.name,
                        conv.groups, conv.dilation[0]);
     packed::Layer entry;
     entry.op = seen.x.coded() ? "conv" : "stem";
     entry.name = layer.name;
-    entry.x = seen.x.coded() ? number_of(seen.x) : 0;
+    entry.x = seen.x.coded() ? input_of(each) : 0;
     entry.y = int64_t(network_.layers.size()) + 1;
-    check<ConfigError>(entry.x >= 0, "pack: the input of {} is not the output of a layer",
-                       layer.name);
     entry.in = conv.in;
     entry.out = conv.out;
     entry.kernel = conv.kernel_size;
     entry.stride = conv.stride;
     entry.padding = conv.padding;
     entry.max_code = int32_t(seen.y.max_code);
+    entry.zero_point = int32_t(seen.y.zero_point);
     if (seen.x.coded())
       add_codes(each, entry);
     else
       add_real(each);
     add_constants(layer.name, seen);
     network_.layers.push_back(entry);
+  }
+
+  void add_pool(const TracedLayer& each) {
+    const Pool2dOptions& pool = dynamic_cast<nn::MaxPool2d&>(*each.layer.module).options();
+    packed::Layer entry;
+    entry.op = "max_pool";
+    entry.name = each.layer.name;
+    entry.x = input_of(each);
+    entry.y = int64_t(network_.layers.size()) + 1;
+    entry.kernel = pool.kernel_size;
+    entry.stride = pool.stride;
+    entry.padding = pool.padding;
+    network_.layers.push_back(entry);
+  }
+
+  int64_t input_of(const TracedLayer& each) const {
+    const int64_t number = number_of(each.seen.x);
+    check<ConfigError>(number >= 0, "pack: the input of {} is not the output of a layer",
+                       each.layer.name);
+    return number;
   }
 
   void add_real(const TracedLayer& each) {
@@ -154,9 +180,9 @@ class Writer {
     if (!seen.residual.data.defined()) return;
     entry.residual = seen.residual.coded() ? number_of(seen.residual) : -1;
     entry.r = seen.r;
-    check<ConfigError>(entry.residual >= 0,
-                       "pack: the shortcut into {} is not an option-A view of a layer's output",
-                       layer.name);
+    check<ConfigError>(
+        entry.residual >= 0,
+        "pack: the shortcut into {} is no layer's output, nor an option-A view of one", layer.name);
   }
 
   void add_constants(const std::string& name, const nn::Observation& seen) {
@@ -204,8 +230,8 @@ Layer only_linear(const std::vector<Layer>& all) {
   for (const Layer& layer : all) {
     if (layer.fused) continue;
     check<ConfigError>(dynamic_cast<nn::Linear*>(layer.module) && !found,
-                       "pack: {} does not fit, expected fused convolutions, global average pooling "
-                       "and one linear layer",
+                       "pack: {} does not fit, expected fused convolutions, max pooling, global "
+                       "average pooling and one linear layer",
                        layer.name);
     check<ConfigError>(!layer.weights(),
                        "pack: the weight of {} must stay f32 where activations are quantized; "

@@ -24,7 +24,8 @@ struct LayerOverride {
 
 /// Which layers of a network are quantized, and how. `keep` names the layers whose weights stay f32
 /// (first and last of a CIFAR ResNet by default); activations are quantized at the output of every
-/// convolution, the first included, since the second reads those codes.
+/// convolution, the first included, since the second reads those codes. Where a convolution has no
+/// ReLU (the projection of a shortcut) its outputs are signed and have 8 bits, whatever a_bits says.
 struct Policy {
   LayerPolicy layer;
   std::vector<std::string> keep{"conv1", "linear"};  ///< patterns of layer names

@@ -15,6 +15,8 @@ namespace apprentice::quant {
 namespace {
 
 constexpr const char* kNone = "none";
+/// Bits of outputs of both signs. They are read as shortcuts only, a byte each whatever their bits.
+constexpr int kSignedBits = 8;
 /// Buffer of a rescaled weight: its factor c.
 constexpr const char* kGain = "weight_gain";
 
@@ -57,7 +59,13 @@ std::shared_ptr<WeightQuantizer> attach_weights(const Layer& layer, const LayerP
 
 void attach_activations(const Layer& layer, const LayerPolicy& policy) {
   if (policy.activations == kNone || !layer.fused) return;
-  auto quantizer = activation_quantizers().get(policy.activations).make(policy.a_bits);
+  const ActivationMethod& method = activation_quantizers().get(policy.activations);
+  const bool is_signed = !layer.fused->options().relu;
+  check<ConfigError>(method.is_signed || !is_signed,
+                     "quant: {} has no ReLU, but {} takes outputs of at least 0 only", layer.name,
+                     policy.activations);
+  auto quantizer =
+      method.make({.bits = is_signed ? kSignedBits : policy.a_bits, .is_signed = is_signed});
   quantizer->attach(layer.module->add_buffer("act_scale", quantizer->step().clone()));
   layer.fused->set_activation(std::move(quantizer));
 }

@@ -34,9 +34,12 @@ nn::EffectiveWeight WeightQuantizer::apply(const Tensor& parameter, bool) const 
   const QuantizedWeight q = quantize(w);
   const auto self = shared_from_this();
   const Tensor codes =
-      record("quantize_weight", q.codes, {parameter}, [self, w, q](const Tensor& g) {
-        return std::vector<Tensor>{self->weight_gradient(g, w, q)};
-      });
+      record("quantize_weight", q.codes, {parameter},
+             [self, w = Saved(w), codes = Saved(q.codes), scale = Saved(q.scale),
+              negative = Saved(q.scale_negative), max_code = q.max_code](const Tensor& g) {
+               return std::vector<Tensor>{self->weight_gradient(
+                   g, w.get(), {codes.get(), scale.get(), negative.get(), max_code})};
+             });
   return {codes, q.scale, q.scale_negative, q.max_code};
 }
 

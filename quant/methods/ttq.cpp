@@ -99,8 +99,9 @@ class Ttq final : public WeightQuantizer {
     if (!training) return {q.codes, q.scale, q.scale_negative, q.max_code};
     const Tensor wq = scaled(q.codes, float(q.scale.item()), float(q.scale_negative.item()));
     return {record("trained_ternary", wq, {parameter, positive_, negative_},
-                   [q](const Tensor& grad_wq) {
-                     return gradients(q.codes, q.scale, q.scale_negative, grad_wq);
+                   [codes = Saved(q.codes), positive = Saved(q.scale),
+                    negative = Saved(q.scale_negative)](const Tensor& grad_wq) {
+                     return gradients(codes.get(), positive.get(), negative.get(), grad_wq);
                    }),
             {},
             {},

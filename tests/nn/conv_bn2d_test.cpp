@@ -17,14 +17,16 @@ namespace {
 
 /// A uniform grid without rounding in train mode, so that its gradient is exact there.
 struct Grid : nn::ActivationTransform {
-  Grid(float step, int64_t max) : step_(Tensor::full({1}, step)), max_(max) {}
+  Grid(float step, int64_t max, int64_t zero = 0)
+      : step_(Tensor::full({1}, step)), max_(max), zero_(zero) {}
   Scaled apply(const Tensor& real) override {
-    return {clamp(real / step_.item(), 0, double(max_)), step_, max_};
+    return {clamp(real / step_.item() + double(zero_), 0, double(max_)), step_, max_, zero_};
   }
   Tensor step() const override { return step_; }
   int64_t max_code() const override { return max_; }
+  int64_t zero_point() const override { return zero_; }
   Tensor step_;
-  int64_t max_;
+  int64_t max_, zero_;
 };
 
 /// Weight codes that do not depend on the parameter.
@@ -65,7 +67,7 @@ struct Expected {
   nn::ConvBn2d& layer;
   nn::EffectiveWeight weight;
   float x_step, y_step;
-  int64_t max_code;
+  int64_t max_code, y_zero, shortcut_zero;
 
   float constant(const Tensor& step, int64_t c, float& b) const {
     const float gamma = layer.bn().parameter("weight").data<float>()[c];
@@ -79,10 +81,11 @@ struct Expected {
     return ((w_step * x_step) * g) / y_step;
   }
   float code(int64_t c, float sum, float negative, float shortcut, float r) const {
-    float b = 0;
-    const float a = constant(weight.step, c, b);
+    float own = 0;
+    const float a = constant(weight.step, c, own);
+    float b = std::fmaf(-float(shortcut_zero), r, own + float(y_zero));
     if (weight.step_negative.defined())
-      b = std::fmaf(-negative, constant(weight.step_negative, c, b), b);
+      b = std::fmaf(-negative, constant(weight.step_negative, c, own), b);
     const float t = std::fmaf(shortcut, r, std::fmaf(sum, a, b));
     return std::rint(std::fmin(std::fmax(t, 0), float(max_code)));
   }
@@ -111,10 +114,17 @@ void check_codes(nn::ConvBn2d& layer, const Scaled& x, const Scaled& shortcut = 
   const Scaled y = layer.forward(x, shortcut);
   const nn::EffectiveWeight weight = layer.conv().effective("weight");
   const float y_step = float(layer.activation()->step().item());
-  const Expected expected{layer, weight, x.coded() ? float(x.step.item()) : 1, y_step, y.max_code};
+  const Expected expected{layer,
+                          weight,
+                          x.coded() ? float(x.step.item()) : 1,
+                          y_step,
+                          y.max_code,
+                          layer.activation()->zero_point(),
+                          shortcut.zero_point};
   const float r = shortcut.coded() ? float(shortcut.step.item()) / y_step : 0;
   const auto codes = y.data.view<float, 4>();
   CHECK(y.step.item() == y_step);
+  CHECK(y.zero_point == layer.activation()->zero_point());
   const bool two = weight.step_negative.defined();
   for (int64_t n = 0; n < codes.size(0); ++n)
     for (int64_t p = 0; p < codes.size(1); ++p)
@@ -158,6 +168,23 @@ TEST_CASE("a layer of codes gives exactly the codes of the epilogue") {
                       nn::EffectiveWeight{w, Tensor::full({1}, 0.07), Tensor::full({1}, 0.03), 1}));
     check_codes(*layer, x, shortcut);
   }
+  SECTION("signed outputs, whose clamp is their range") {
+    layer->set_activation(std::make_shared<Grid>(0.11f, 255, 128));
+    layer->conv().parametrize(
+        "weight", std::make_shared<Codes>(nn::EffectiveWeight{w, Tensor::full({1}, 0.7), {}, 1}));
+    check_codes(*layer, x);
+  }
+  SECTION("a signed shortcut") {
+    Scaled projection = shortcut;
+    projection.zero_point = 128;
+    layer->conv().parametrize(
+        "weight", std::make_shared<Codes>(nn::EffectiveWeight{w, Tensor::full({1}, 0.07), {}, 1}));
+    check_codes(*layer, x, projection);
+    layer->conv().parametrize(
+        "weight", std::make_shared<Codes>(
+                      nn::EffectiveWeight{w, Tensor::full({1}, 0.07), Tensor::full({1}, 0.03), 1}));
+    check_codes(*layer, x, projection);
+  }
   SECTION("the stem: real images and weights, sums in order") {
     check_codes(*layer, {Tensor::normal({2, 7, 6, 3}, 0, 1, rng), {}, 0});
   }
@@ -196,6 +223,40 @@ TEST_CASE("integers that f32 cannot hold and shortcuts that do not fit are refus
   layer->conv().parametrize("weight", nullptr);
   CHECK_THROWS_WITH(layer->forward(x, x),
                     Catch::Matchers::Contains("[1, 3, 3, 3], the sums are [1, 2, 2, 5]"));
+}
+
+TEST_CASE("signed codes stand for code minus zero point, and no convolution reads them") {
+  Rng rng(4, RngPurpose::test);
+  const Scaled x{random_codes({1, 4, 4, 3}, 0, 255, rng), Tensor::full({1}, 0.5), 255, 128};
+  const auto codes = x.data.to_vector<float>(), values = nn::real(x).to_vector<float>();
+  for (size_t i = 0; i < codes.size(); ++i) CHECK(values[i] == 0.5f * (codes[i] - 128));
+  auto layer = make_layer(rng);
+  CHECK_THROWS_WITH(layer->forward(x),
+                    Catch::Matchers::Contains("conv1: x has the zero point 128"));
+}
+
+TEST_CASE("a signed shortcut adds the same real values to graph, folded and coded layers") {
+  Rng rng(6, RngPurpose::test);
+  auto layer = make_layer(rng);
+  const Scaled x{Tensor::normal({2, 7, 6, 3}, 0, 1, rng), {}, 0};
+  const Scaled shortcut{random_codes({2, 4, 3, 5}, 0, 255, rng), Tensor::full({1}, 0.05), 255, 128};
+  const Scaled plain = real_part(shortcut);
+  const auto difference = [&] {
+    const auto a = nn::real(layer->forward(x, shortcut)).to_vector<double>();
+    const auto b = nn::real(layer->forward(x, plain)).to_vector<double>();
+    double largest = 0;
+    for (size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(a[i] - b[i]));
+    return largest;
+  };
+  // Values are below 6.4 + sqrt(42) + 3 < 16, rounded a few times.
+  const double allowed = 4 * 16 * 0x1p-23;
+  layer->train();
+  CHECK(difference() <= allowed);
+  layer->eval();
+  NoGrad no_grad;
+  CHECK(difference() <= allowed);
+  layer->set_activation(std::make_shared<Grid>(0.01f, 255));
+  CHECK(difference() <= 0.01f * (1 + 1e-6f));  // a value on a tie may round either way
 }
 
 TEST_CASE("eval folds batch norm, steps and residual into one pass that equals the real layer") {

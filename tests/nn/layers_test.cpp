@@ -166,6 +166,29 @@ TEST_CASE("a coded map is pooled as integers, then scaled once") {
   check_near(inside, outside, 255 * 0.3 * 20 * 0x1p-24);
 }
 
+TEST_CASE("max pooling of codes gives the codes of the pooled values, and tells its observer") {
+  Rng rng(9, RngPurpose::test);
+  const Tensor values = Tensor::normal({2, 7, 6, 3}, 0, 1, rng);
+  const auto code = [](const Tensor& x) { return round(clamp(x * 50.0 + 128.0, 0, 255)); };
+  nn::MaxPool2d pool({.kernel_size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}});
+  int calls = 0;
+  nn::Observation last;
+  pool.set_observer([&](const nn::Observation& seen) { ++calls, last = seen; });
+  const nn::Scaled x{code(values), Tensor::full({1}, 0.02), 255, 128};
+  pool.forward(x);
+  CHECK(calls == 0);
+  pool.eval();
+  const nn::Scaled y = pool.forward(x);
+  CHECK(y.data.to_vector<float>() == code(pool.forward(values)).to_vector<float>());
+  CHECK(y.step.item() == x.step.item());
+  CHECK(y.max_code == 255);
+  CHECK(y.zero_point == 128);
+  CHECK(calls == 1);
+  CHECK(last.x.data.impl() == x.data.impl());
+  CHECK(last.y.data.impl() == y.data.impl());
+  CHECK_THROWS_AS(nn::GlobalAvgPool2d().forward(x), ConfigError);
+}
+
 TEST_CASE("gradients of layers agree with differences") {
   Rng rng(6, RngPurpose::test);
   auto net = nn::Sequential(

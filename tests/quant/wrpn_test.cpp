@@ -25,7 +25,7 @@ std::set<float> levels(const Tensor& x) {
 }
 
 std::shared_ptr<quant::ActivationQuantizer> activation(int bits, double step) {
-  const auto quantizer = quant::activation_quantizers().get("wrpn").make(bits);
+  const auto quantizer = quant::activation_quantizers().get("wrpn").make({bits});
   quantizer->attach(Tensor::full({1}, step));
   return quantizer;
 }
@@ -69,7 +69,7 @@ TEST_CASE("wrpn weights: after a step masters lie from -1 to 1") {
 TEST_CASE("wrpn activations: k bits have 2^k levels, and quantizing twice is quantizing once") {
   for (int bits : quant::activation_quantizers().get("wrpn").bits) {
     CAPTURE(bits);
-    const auto quantizer = quant::activation_quantizers().get("wrpn").make(bits);
+    const auto quantizer = quant::activation_quantizers().get("wrpn").make({bits});
     const nn::Scaled once = quantizer->apply(ramp(-0.5f, 1.5f));
     CHECK(levels(once.data).size() == size_t(1) << bits);
     CHECK(once.max_code == (1 << bits) - 1);
@@ -92,6 +92,33 @@ TEST_CASE("wrpn activations: the gradient is clipped straight-through") {
   CHECK(x.grad().to_vector<float>() == std::vector<float>{0, 4, 4, 4, 4, 0});
 }
 
+TEST_CASE("wrpn activations of both signs: codes around a zero point, clipped at both ends") {
+  const auto quantizer = quant::activation_quantizers().get("wrpn").make({8, true});
+  quantizer->attach(Tensor::full({1}, 0.25));
+  CHECK(quantizer->zero_point() == 128);
+  CHECK(quantizer->max_code() == 255);
+  Tensor x = Tensor::from<float>({-40, -32, -0.25f, -0.2f, 0, 0.375f, 31.75f, 31.8f}, {8});
+  x.set_requires_grad();
+  const nn::Scaled y = quantizer->apply(x);
+  CHECK(y.data.to_vector<float>() == std::vector<float>{0, 0, 127, 127, 128, 130, 255, 255});
+  CHECK(y.zero_point == 128);
+  CHECK(nn::real(y).to_vector<float>() ==
+        std::vector<float>{-32, -32, -0.25f, -0.25f, 0, 0.5f, 31.75f, 31.75f});
+  sum(y.data).backward();
+  CHECK(x.grad().to_vector<float>() == std::vector<float>{0, 4, 4, 4, 4, 4, 4, 0});
+  CHECK(quantizer->saturated() == 0.5);
+}
+
+TEST_CASE("wrpn activations of both signs: the range is the 99.9th percentile of the size") {
+  const auto quantizer = quant::activation_quantizers().get("wrpn").make({8, true});
+  quantizer->begin_calibration(2001);
+  std::vector<float> values(2001);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = (i % 2 ? -1.0f : 1.0f) * float(i);
+  quantizer->observe(Tensor::from(values, {2001}));
+  quantizer->finish_calibration();
+  CHECK(quantizer->step().item() == Approx(1998.0 / 127).epsilon(1e-6));
+}
+
 TEST_CASE("wrpn activations count what lies on the highest code") {
   const auto quantizer = activation(4, 0.25);
   quantizer->apply(Tensor::from<float>({9, 9, 0.5f, 0}, {4}));
@@ -103,7 +130,7 @@ TEST_CASE("wrpn activations: the range is the 99.9th percentile, linear between 
   for (size_t i = 0; i < values.size(); ++i) values[i] = float(i * i % 4001);
   std::vector<float> sorted = values;
   std::sort(sorted.begin(), sorted.end());
-  const auto quantizer = quant::activation_quantizers().get("wrpn").make(8);
+  const auto quantizer = quant::activation_quantizers().get("wrpn").make({8});
   quantizer->begin_calibration(int64_t(values.size()));
   for (size_t at = 0; at < values.size(); at += 667) {
     const std::vector<float> part(values.begin() + int64_t(at),
@@ -114,7 +141,7 @@ TEST_CASE("wrpn activations: the range is the 99.9th percentile, linear between 
   // 0.999 * 4000 = 3996 exactly, so no interpolation.
   CHECK(quantizer->step().item() == Approx(double(sorted[3996]) / 255).epsilon(1e-6));
 
-  const auto halfway = quant::activation_quantizers().get("wrpn").make(8);
+  const auto halfway = quant::activation_quantizers().get("wrpn").make({8});
   halfway->begin_calibration(501);
   std::vector<float> ascending(501);
   for (size_t i = 0; i < ascending.size(); ++i) ascending[i] = float(i);
@@ -124,7 +151,7 @@ TEST_CASE("wrpn activations: the range is the 99.9th percentile, linear between 
 }
 
 TEST_CASE("wrpn activations: a layer that is never active keeps the range 0 to 1") {
-  const auto quantizer = quant::activation_quantizers().get("wrpn").make(8);
+  const auto quantizer = quant::activation_quantizers().get("wrpn").make({8});
   quantizer->begin_calibration(100);
   quantizer->observe(Tensor::zeros({100}));
   quantizer->finish_calibration();
@@ -132,7 +159,7 @@ TEST_CASE("wrpn activations: a layer that is never active keeps the range 0 to 1
 }
 
 TEST_CASE("wrpn activations: values that are not finite stop the calibration") {
-  const auto quantizer = quant::activation_quantizers().get("wrpn").make(8);
+  const auto quantizer = quant::activation_quantizers().get("wrpn").make({8});
   quantizer->begin_calibration(3);
   quantizer->observe(Tensor::from<float>({1, NAN, 2}, {3}));
   CHECK_THROWS_WITH(quantizer->finish_calibration(), Catch::Contains("not finite"));
