@@ -1,22 +1,38 @@
 #include <algorithm>
+#include <numeric>
 
 #include <apprentice/packed/memory_plan_internal.h>
 
 namespace apprentice::packed {
+namespace {
 
-MemoryPlan plan_memory(const std::vector<Lifetime>& outputs) {
+constexpr int64_t kCacheLine = 64;
+
+}  // namespace
+
+MemoryPlan plan_memory(const std::vector<Lifetime>& blocks) {
   MemoryPlan plan;
-  std::vector<size_t> busy_until;  // by slot: the last layer that reads what is in it
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    size_t slot = 0;
-    while (slot < busy_until.size() && busy_until[slot] >= i) ++slot;
-    if (slot == busy_until.size()) {
-      busy_until.push_back(0);
-      plan.slot_bytes.push_back(0);
+  plan.offset.assign(blocks.size(), 0);
+  std::vector<size_t> order(blocks.size());
+  std::iota(order.begin(), order.end(), size_t(0));
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return blocks[a].bytes > blocks[b].bytes; });
+  const auto end_of = [&](size_t i) {
+    return plan.offset[i] + (blocks[i].bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
+  };
+  std::vector<size_t> placed;  // by offset
+  for (const size_t i : order) {
+    int64_t offset = 0;
+    for (const size_t j : placed) {
+      const bool together = blocks[i].first <= blocks[j].last && blocks[j].first <= blocks[i].last;
+      if (!together || end_of(j) <= offset) continue;
+      if (offset + blocks[i].bytes <= plan.offset[j]) break;
+      offset = end_of(j);
     }
-    busy_until[slot] = outputs[i].last_reader;
-    plan.slot_bytes[slot] = std::max(plan.slot_bytes[slot], outputs[i].bytes);
-    plan.slot.push_back(int(slot));
+    plan.offset[i] = offset;
+    plan.bytes = std::max(plan.bytes, end_of(i));
+    const auto later = [&](int64_t value, size_t j) { return value < plan.offset[j]; };
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), offset, later), i);
   }
   return plan;
 }

@@ -5,21 +5,20 @@
 
 namespace apprentice::packed {
 
-/// Where the activations of a network lie: those that are never needed at the same time share a
-/// slot.
-struct MemoryPlan {
-  std::vector<int> slot;            ///< of each layer's output
-  std::vector<int64_t> slot_bytes;  ///< an image
-};
-
-/// One output: its bytes an image and the last layer that reads it (at least the one that makes
-/// it).
+/// One block of memory and the steps [first, last] during which it holds something.
 struct Lifetime {
   int64_t bytes;
-  size_t last_reader;
+  size_t first, last;
 };
-/// Layer i makes output i; slots are taken first fit in the order of the layers, so that no two
-/// outputs that live at once share one.
-MemoryPlan plan_memory(const std::vector<Lifetime>& outputs);
+
+/// Where blocks lie in one arena: those that live at the same time never overlap.
+struct MemoryPlan {
+  std::vector<int64_t> offset;  ///< multiples of a cache line
+  int64_t bytes = 0;            ///< of the arena
+};
+
+/// Largest blocks first, each at the lowest place that is free all its life (Pisarchyk and Lee 2020,
+/// arXiv:2001.03288, greedy by size).
+MemoryPlan plan_memory(const std::vector<Lifetime>& blocks);
 
 }  // namespace apprentice::packed

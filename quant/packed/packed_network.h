@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <string>
@@ -19,6 +20,7 @@ struct LayerInfo {
   int64_t weights = 0;                     ///< number of weights, bias included
   int64_t bytes = 0;                       ///< of its tensors in the file, constants included
   int64_t macs = 0;                        ///< multiply-accumulates an image, padding counted
+  std::array<int64_t, 3> y{};              ///< its output: height, width, channels
   std::string kernel, family;              ///< chosen kernel
   std::vector<kernels::Refusal> refusals;  ///< kernels that declined on the way to it
 };
@@ -37,12 +39,14 @@ using Trace = std::function<void(const LayerTrace&)>;
 
 /// A network that a packed file describes, run by low-bit kernels: integers from the stem to the
 /// pooling, the same on every CPU, kernel, batch and thread count, so logits are equal bit for bit
-/// (docs/numerics.md). Weights stay in the form the chosen kernel reads; activation buffers are
-/// reused, and after the first forward of a batch size none allocates. Runs one forward at a time.
+/// (docs/numerics.md). Weights stay in the form the chosen kernel reads; activations lie in arenas
+/// that are planned once, and no forward allocates unless its batch is larger than those before it.
+/// Runs one forward at a time.
 class PackedNetwork {
  public:
   struct Options {
     kernels::Preference kernels = kernels::default_preference();
+    int threads = 0;  ///< of a forward; 0: omp_get_max_threads()
   };
 
   /// MissingInput, DamagedFile naming file, layer and tensor for all that does not fit; ConfigError
@@ -57,10 +61,13 @@ class PackedNetwork {
   PackedNetwork& operator=(PackedNetwork&&) noexcept;
   ~PackedNetwork();
 
-  /// x [n, height, width, channels] f32, normalised; logits [n, classes] f32, overwritten. Uses
-  /// omp_get_max_threads() threads. With `trace`, every layer's results are handed out, layer by
+  /// x [n, height, width, channels] f32, normalised; logits [n, classes] f32, overwritten. With `trace`, every layer's results are handed out, layer by
   /// layer for each chunk of images, from this thread. ShapeError if the sizes do not fit.
   void forward(View4<const float> x, View2<float> logits, const Trace& trace = {});
+
+  /// The same without a trace, for measurements: adds to seconds[i] what layer i took, all threads
+  /// that ran it apart from one another counted. Grown to the number of layers.
+  void profile(View4<const float> x, View2<float> logits, std::vector<double>& seconds);
 
   int64_t classes() const;
   const Description& description() const;
@@ -69,6 +76,8 @@ class PackedNetwork {
   const std::map<std::string, std::string>& metadata() const;
   /// Bytes of the prepacked weights and constants in memory.
   int64_t weight_bytes() const;
+  /// Bytes of the arena for activations that a thread needs for a batch of `images`.
+  int64_t activation_bytes(int64_t images) const;
 
  private:
   struct State;

@@ -5,7 +5,6 @@
 #include <apprentice/base/error.h>
 #include <apprentice/base/rng.h>
 #include <apprentice/packed/description.h>
-#include <apprentice/packed/memory_plan_internal.h>
 
 #include "support/throws.h"
 #include "tiny_network.h"
@@ -76,21 +75,6 @@ TEST_CASE("stride, padding and largest code are left out where they are the usua
   const std::string other = to_json(d);
   CHECK(other.find("\"stride\":[2,1],\"padding\":[0,1],\"max_code\":15}") != std::string::npos);
   CHECK(from_json(other, "f") == d);
-}
-
-TEST_CASE("outputs that live at the same time never share a slot, others do", "[packed]") {
-  // A residual network: every second output is read by the next and the one after.
-  std::vector<packed::Lifetime> outputs;
-  for (size_t i = 0; i < 20; ++i) outputs.push_back({int64_t(100 - i), i + 1 + i % 2});
-  const packed::MemoryPlan plan = packed::plan_memory(outputs);
-  CHECK(plan.slot_bytes.size() == 3);
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    CHECK(plan.slot_bytes[size_t(plan.slot[i])] >= outputs[i].bytes);
-    for (size_t j = i + 1; j < outputs.size() && j <= outputs[i].last_reader; ++j) {
-      INFO(i << " and " << j);
-      CHECK(plan.slot[i] != plan.slot[j]);
-    }
-  }
 }
 
 }  // namespace apprentice
