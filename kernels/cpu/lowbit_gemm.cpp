@@ -1,125 +1,304 @@
-// Low-bit GEMM on all cores: rows of x are the pixels of kernels/cpu/lowbit_strip_internal.h, with
-// one tap. Signed x is taken as x + 128, and 128 times the sum of the weights is taken off at the
-// start.
+// Low-bit GEMM on all cores. Threads form a grid over rows of x and groups of outputs. Within its
+// part a thread takes rows that fit the second cache level (kBlockBytes of x), group after group of
+// outputs: it unpacks the weights of up to kDepth columns into memory of the first level, then
+// multiplies them with all rows, tile after tile. With few rows unpacking would not pay: threads
+// share the outputs, and `gemv` reads the packed weights.
+//
+// The u8 by s8 products of the tiles take signed x as x + 128; those of gemv take unsigned x as
+// x - 128. What that changes, 128 times the sum of an output's codes, is where its sum starts.
 #include <omp.h>
 
 #include <algorithm>
 #include <cstring>
 #include <string>
-#include <vector>
 
 #include <apprentice/base/cpu.h>
 #include <apprentice/base/unit.h>
-#include <apprentice/kernels/cpu/lowbit_strip_internal.h>
+#include <apprentice/kernels/cpu/lowbit_gemm_internal.h>
 #include <apprentice/kernels/lowbit_gemm.h>
-#include <apprentice/kernels/lowbit_panels_internal.h>
+#include <apprentice/kernels/lowbit_gemm_panels_internal.h>
 
 namespace apprentice::kernels {
 namespace {
 
-/// Rows of x that one task multiplies, so that weights are read once for many of them.
-constexpr int64_t kTaskRows = 56;
+constexpr int64_t kBlockBytes = 384 * 1024;
+constexpr int64_t kDepth = 512;
 
-struct Isa {
-  int64_t lanes;
-  void (*strip)(const LowbitStrip&);
+/// Memory of one thread that grows and stays.
+class Scratch {
+ public:
+  template <class T>
+  T* get(int64_t count) {
+    const auto bytes = size_t(count) * sizeof(T);
+    if (!memory_ || memory_->bytes() < bytes) memory_ = std::make_unique<Buffer>(bytes);
+    return static_cast<T*>(memory_->data());
+  }
+
+ private:
+  std::unique_ptr<Buffer> memory_;
 };
 
-/// Rows of x as u8, padded to whole groups of 4; memory of this thread that grows and stays.
-template <class X>
-const uint8_t* copy_rows(const X* x, int64_t rows, int64_t depth, int64_t padded_depth) {
-  static thread_local std::vector<uint8_t> memory;
-  if (int64_t(memory.size()) < rows * padded_depth) memory.resize(size_t(rows * padded_depth));
-  const uint8_t flip = std::is_signed_v<X> ? 0x80 : 0;
-  for (int64_t i = 0; i < rows; ++i) {
-    uint8_t* to = memory.data() + i * padded_depth;
-    for (int64_t k = 0; k < depth; ++k) to[k] = uint8_t(x[i * depth + k]) ^ flip;
-    std::fill(to + depth, to + padded_depth, uint8_t(0));
+/// A launch, its types resolved.
+struct Problem {
+  const uint8_t* x;  ///< [m, k], u8 or s8
+  bool x_signed;
+  int64_t m, k;
+  GemmWeights kind;
+  const GemmPanels* weights;
+  const GemmIsa* isa;
+  GemmOutputs outputs;
+
+  int64_t block_depth() const { return kind == GemmWeights::int4 ? 8 : 16; }
+  /// 2 * 255 * 1 * 64 and 2 * 255 * 8 * 8 are 32640 each.
+  int64_t narrow_steps() const { return kind == GemmWeights::int4 ? 8 : 64; }
+  /// Panels of a group's sums: two steps have P and N.
+  int64_t sum_panels(int64_t group) const {
+    return kind == GemmWeights::two_step ? 2 : weights->width(group);
   }
-  return memory.data();
+  int64_t first_output(int64_t group) const {
+    return group * weights->group_panels * weights->lanes;
+  }
+  const int32_t* start(int64_t group) const {
+    return weights->start.data() + group * 2 * isa->lanes;
+  }
+};
+
+alignas(64) constexpr int32_t kZeros[64] = {};
+
+/// to[k] = from[k] ^ flip
+void copy_flipped(const uint8_t* __restrict from, int64_t count, uint8_t flip,
+                  uint8_t* __restrict to) {
+  for (int64_t k = 0; k < count; ++k) to[k] = from[k] ^ flip;
 }
 
-/// Rows [row, row + s.cols) of x times the weight blocks that s names.
-template <class X, int Bits>
-void run_rows(const typename LowbitGemm<X, Bits>::Args& args, const Isa& isa, int64_t row,
-              LowbitStrip s) {
-  const int64_t depth = args.weight.cols, padded = s.col_step, out = args.weight.rows;
-  if (std::is_signed_v<X> || padded != depth) {
-    s.x = copy_rows(&args.x(row, 0), s.cols, depth, padded);
-  } else {
-    s.x = reinterpret_cast<const uint8_t*>(&args.x(row, 0));
+/// Copies rows of x, `step` bytes apart, each byte xor `flip`, and zeros behind.
+void copy_rows(const Problem& p, int64_t row, int64_t rows, uint8_t flip, int64_t step,
+               uint8_t* to) {
+  for (int64_t i = 0; i < rows; ++i, to += step) {
+    copy_flipped(p.x + (row + i) * p.k, p.k, flip, to);
+    std::memset(to + p.k, 0, size_t(step - p.k));
   }
-  const int64_t at = row * out;
-  s.acc = args.acc ? args.acc.data + at : nullptr;
-  s.negative = args.acc_negative ? args.acc_negative.data + at : nullptr;
-  s.y = args.y ? args.y.data + at : nullptr;
-  s.residual = args.residual ? args.residual.data + at : nullptr;
-  isa.strip(s);
 }
 
-template <class X, int Bits>
-LowbitStrip strip_of(const typename LowbitGemm<X, Bits>::Args& args, const Isa& isa,
-                     const LowbitPanels& panels) {
-  static constexpr int64_t kNoOffset = 0;
-  LowbitStrip s{};
-  s.rows = 1;
-  s.col_step = (args.weight.cols + 3) / 4 * 4;
-  s.run_offset = &kNoOffset;
-  s.runs = 1;
-  s.run_steps = s.col_step / 4;
-  s.panels = panels.data();
-  s.panel_bytes = panels.panel_bytes;
-  if (std::is_signed_v<X>) {
-    s.start[0] = panels.start.data();
-    s.start[1] = args.two_step ? panels.start.data() + panels.blocks * isa.lanes : nullptr;
-  }
-  s.out = args.weight.rows;
-  s.two_step = args.two_step;
-  s.flush_steps = flush_steps<Bits>;
-  s.a = args.epilogue.a.data, s.a_negative = args.epilogue.a_negative.data;
-  s.b = args.epilogue.b.data, s.r = args.epilogue.r;
-  s.max_code = float(args.epilogue.max_code);
-  s.residual_col_step = s.residual_channels = s.out;
-  return s;
+// ---- many rows -------------------------------------------------------------------------------
+
+/// What one thread multiplies: rows [row, row_end) by groups [group, group_end).
+struct Part {
+  int64_t row, row_end, group, group_end;
+};
+
+/// Rows of x as the tiles read them.
+struct Rows {
+  const uint8_t* x;
+  int64_t step;
+};
+
+/// Rows that end within a group of 4, or so far apart that all fall into few sets of the cache, are
+/// copied.
+Rows prepare_rows(const Problem& p, int64_t row, int64_t rows) {
+  if (!p.x_signed && p.k % 4 == 0 && p.k % 1024 != 0) return {p.x + row * p.k, p.k};
+  static thread_local Scratch memory;
+  const int64_t step = (p.k + 63) / 64 * 64 + 64;
+  uint8_t* to = memory.get<uint8_t>(rows * step);
+  copy_rows(p, row, rows, p.x_signed ? 0x80 : 0, step, to);
+  return {to, step};
 }
 
-template <class X, int Bits>
-void run(const typename LowbitGemm<X, Bits>::Args& args, const Isa& isa) {
-  std::shared_ptr<const Prepacked> own;
-  if (!args.prepacked) own = make_panels(args.weight, 1, isa.lanes, args.two_step);
-  const auto& panels = static_cast<const LowbitPanels&>(own ? *own : *args.prepacked);
-  const LowbitStrip whole = strip_of<X, Bits>(args, isa, panels);
-  const int64_t m = args.x.size(0), row_tasks = (m + kTaskRows - 1) / kTaskRows;
+/// Where a tile's sums go. Only the last columns' sums of whole groups can go where they are wanted.
+struct Sums {
+  int32_t* to;
+  int64_t step;
+};
+
+Sums sums_of(const Problem& p, const Sums& own, int64_t row, int64_t group, bool last) {
+  const GemmOutputs& o = p.outputs;
+  const int64_t first = p.first_output(group);
+  if (last && !o.y && !o.two_step && first + own.step <= o.n) {
+    return {o.acc + row * o.n + first, o.n};
+  }
+  return own;
+}
+
+/// All tiles of `rows` rows from `row` on, over columns of x that begin at `x`.
+void multiply_tiles(const Problem& p, const Rows& x, const int8_t* w, int64_t steps, int64_t row,
+                    int64_t rows, int64_t group, bool first, bool last, const Sums& own) {
+  const int64_t panels = p.sum_panels(group);
+  const int64_t tiles = (rows + p.isa->tile_rows - 1) / p.isa->tile_rows;
+  for (int64_t t = 0, done = 0; t < tiles; ++t) {
+    // Tiles of nearly equal height: a low one would wait for the latency of its few sums.
+    const int64_t height = (rows - done + tiles - t - 1) / (tiles - t);
+    const Sums kept{own.to + done * own.step, own.step};
+    const Sums to = sums_of(p, kept, row + done, group, last);
+    const int32_t* start = p.x_signed ? p.start(group) : kZeros;
+    const GemmTile tile{
+        x.x + done * x.step,   x.step, w,      steps, p.narrow_steps(), first ? start : kept.to,
+        first ? 0 : kept.step, to.to,  to.step};
+    p.isa->multiply(tile, panels, height);
+    if (last && to.to == kept.to) {
+      p.isa->finish(p.outputs, to.to, panels, row + done, height, p.first_output(group));
+    }
+    done += height;
+  }
+}
+
+/// Rows [row, row + rows) by one group.
+void multiply_group(const Problem& p, const Rows& x, int64_t row, int64_t rows, int64_t group) {
+  static thread_local Scratch weights, sums;
+  const int64_t panels = p.sum_panels(group), packed = p.weights->width(group);
+  const int64_t depth = p.block_depth(), blocks = p.weights->blocks;
+  const int64_t pieces = std::max<int64_t>(1, (blocks * depth + kDepth - 1) / kDepth);
+  int8_t* w = weights.get<int8_t>((kDepth + depth) * panels * p.isa->lanes);
+  const int64_t step = panels * p.isa->lanes;
+  const Sums own{sums.get<int32_t>(rows * step), step};
+  for (int64_t piece = 0; piece < pieces; ++piece) {
+    const int64_t block = piece * blocks / pieces, end = (piece + 1) * blocks / pieces;
+    const uint8_t* from = p.weights->group(group) + block * packed * p.isa->lanes * 4;
+    p.isa->unpack(p.kind, from, end - block, packed, w);
+    const int64_t column = block * depth, columns = std::min(end * depth, p.k) - column;
+    multiply_tiles(p, {x.x + column, x.step}, w, (columns + 3) / 4, row, rows, group, piece == 0,
+                   piece + 1 == pieces, own);
+  }
+}
+
+void multiply_part(const Problem& p, const Part& part) {
+  const int64_t tile = p.isa->tile_rows;
+  const int64_t most = std::max(4 * tile, kBlockBytes / std::max<int64_t>(p.k, 1) / tile * tile);
+  const int64_t rows = part.row_end - part.row, row_blocks = (rows + most - 1) / most;
+  for (int64_t b = 0; b < row_blocks; ++b) {
+    const int64_t row = part.row + b * rows / row_blocks;
+    const int64_t count = part.row + (b + 1) * rows / row_blocks - row;
+    const Rows x = prepare_rows(p, row, count);
+    for (int64_t g = part.group; g < part.group_end; ++g) multiply_group(p, x, row, count, g);
+  }
+}
+
+/// The threads' grid: how many parts the groups are cut into, so that the largest part is small.
+/// Beside its products a part prepares its rows of x and unpacks its weights, about an eighth of a
+/// tile's time for each tile of rows and each group.
+int64_t out_parts(int64_t tiles, int64_t groups, int64_t threads) {
+  int64_t best = 1, least = 0;
+  for (int64_t outs = 1; outs <= threads; ++outs) {
+    const int64_t rows = threads / outs;
+    const int64_t t = (tiles + rows - 1) / rows, g = (groups + outs - 1) / outs;
+    const int64_t cost = 8 * t * g + t + g;
+    if (outs == 1 || cost < least) best = outs, least = cost;
+  }
+  return best;
+}
+
+void run_many_rows(const Problem& p) {
   const int64_t threads = omp_in_parallel() ? 1 : omp_get_max_threads();
-  // Few rows: threads share the outputs, in pairs of blocks as the kernel takes them.
-  const int64_t pairs = (panels.blocks + 1) / 2;
-  const int64_t out_tasks =
-      std::max<int64_t>(1, std::min(pairs, threads / std::max<int64_t>(row_tasks, 1)));
-  const int64_t tasks = row_tasks * out_tasks;
-#pragma omp parallel for if (tasks > 1 && !omp_in_parallel())
-  for (int64_t task = 0; task < tasks; ++task) {
-    const int64_t row = task / out_tasks * kTaskRows, part = task % out_tasks;
-    LowbitStrip s = whole;
-    s.cols = std::min(kTaskRows, m - row);
-    s.first_block = part * pairs / out_tasks * 2;
-    s.end_block = std::min((part + 1) * pairs / out_tasks * 2, panels.blocks);
-    run_rows<X, Bits>(args, isa, row, s);
+  const int64_t tiles = (p.m + p.isa->tile_rows - 1) / p.isa->tile_rows;
+  const int64_t groups = p.weights->groups();
+  const int64_t outs = std::min(groups, out_parts(tiles, groups, threads));
+  const int64_t rows = std::min(tiles, threads / outs);
+#pragma omp parallel for schedule(static) if (rows * outs > 1)
+  for (int64_t part = 0; part < rows * outs; ++part) {
+    const int64_t r = part / outs, o = part % outs;
+    multiply_part(
+        p, {r * p.m / rows, (r + 1) * p.m / rows, o * groups / outs, (o + 1) * groups / outs});
   }
 }
 
+// ---- few rows --------------------------------------------------------------------------------
+
+/// Signed rows of whole blocks, and their sums behind them.
+struct FewRows {
+  const int8_t* x;
+  int64_t step;
+  const int32_t* sums;
+};
+
+FewRows prepare_few_rows(const Problem& p) {
+  static thread_local Scratch memory;
+  const int64_t step = (p.weights->blocks * p.block_depth() + 63) / 64 * 64;
+  auto* x = memory.get<uint8_t>(p.m * (step + 4));
+  auto* sums = reinterpret_cast<int32_t*>(x + p.m * step);
+  copy_rows(p, 0, p.m, p.x_signed ? 0 : 0x80, step, x);
+  const auto* signed_x = reinterpret_cast<const int8_t*>(x);
+  for (int64_t i = 0; i < p.m; ++i) {
+    int32_t sum = 0;
+    for (int64_t k = 0; k < p.k; ++k) sum += signed_x[i * step + k];
+    sums[i] = sum;
+  }
+  return {signed_x, step, sums};
+}
+
+void multiply_few(const Problem& p, const FewRows& x, int64_t group) {
+  const int64_t panels = p.sum_panels(group), packed = p.weights->width(group);
+  alignas(64) int32_t sums[8 * 32];
+  const int64_t most = p.isa->gemv_rows[int(p.kind)];
+  for (int64_t row = 0; row < p.m; row += most) {
+    const int64_t rows = std::min(most, p.m - row);
+    const GemvTile tile{x.x + row * x.step,
+                        x.step,
+                        x.sums + row,
+                        p.weights->group(group),
+                        p.weights->blocks,
+                        p.x_signed ? kZeros : p.start(group),
+                        sums};
+    p.isa->gemv(p.kind, tile, packed, rows);
+    p.isa->finish(p.outputs, sums, panels, row, rows, p.first_output(group));
+  }
+}
+
+void run_few_rows(const Problem& p) {
+  const FewRows x = prepare_few_rows(p);
+  const int64_t groups = p.weights->groups();
+#pragma omp parallel for schedule(static) if (groups > 1 && !omp_in_parallel())
+  for (int64_t g = 0; g < groups; ++g) multiply_few(p, x, g);
+}
+
+// ---- registration ----------------------------------------------------------------------------
+
 template <class X, int Bits>
-void add(const std::string& family, int priority, const Isa& isa, const std::string& missing) {
+std::shared_ptr<const GemmPanels> prepack(const typename LowbitGemm<X, Bits>::Args& args,
+                                          const GemmIsa& isa) {
+  return make_gemm_panels(args.weight, isa.lanes, args.two_step ? 1 : 2, args.two_step,
+                          std::is_signed_v<X> ? -128 : 128);
+}
+
+template <class X, int Bits>
+void run(const typename LowbitGemm<X, Bits>::Args& args, const GemmIsa& isa) {
+  std::shared_ptr<const Prepacked> own;
+  if (!args.prepacked) own = prepack<X, Bits>(args, isa);
+  const Epilogue& e = args.epilogue;
+  Problem p{};
+  p.x = reinterpret_cast<const uint8_t*>(args.x.data);
+  p.x_signed = std::is_signed_v<X>;
+  p.m = args.x.size(0), p.k = args.weight.cols;
+  p.kind = Bits == 4       ? GemmWeights::int4
+           : args.two_step ? GemmWeights::two_step
+                           : GemmWeights::ternary;
+  p.weights = static_cast<const GemmPanels*>(own ? own.get() : args.prepacked);
+  p.isa = &isa;
+  p.outputs = {args.weight.rows, args.two_step,
+               args.acc.data,    args.acc_negative.data,
+               args.y.data,      args.residual.data,
+               e.a.data,         e.a_negative.data,
+               e.b.data,         e.r,
+               float(e.max_code)};
+  if (p.m == 0 || args.weight.rows == 0) return;
+  p.m <= isa.few_rows ? run_few_rows(p) : run_many_rows(p);
+}
+
+template <class X, int Bits>
+void add(const std::string& family, int priority, const GemmIsa& isa, const std::string& missing) {
   using Op = LowbitGemm<X, Bits>;
   using Args = typename Op::Args;
+  const auto refuse = [missing](const Args& args) {
+    if (Bits == 4 && args.two_step) return std::string("two steps are for ternary weights");
+    return missing;
+  };
   kernel_table<Op>().add({std::string(Op::name) + "_" + std::string(Op::types) + "_cpu_" + family,
-                          family, priority, [missing](const Args&) { return missing; },
-                          [isa](const Args& args, Stream) { run<X, Bits>(args, isa); },
-                          [isa](const Args& args) -> std::shared_ptr<const Prepacked> {
-                            return make_panels(args.weight, 1, isa.lanes, args.two_step);
+                          family, priority, refuse,
+                          [&isa](const Args& args, Stream) { run<X, Bits>(args, isa); },
+                          [&isa](const Args& args) -> std::shared_ptr<const Prepacked> {
+                            return prepack<X, Bits>(args, isa);
                           }});
 }
 
-[[maybe_unused]] void add_all(const std::string& family, int priority, const Isa& isa,
+[[maybe_unused]] void add_all(const std::string& family, int priority, const GemmIsa& isa,
                               const std::string& missing) {
   add<uint8_t, 2>(family, priority, isa, missing);
   add<uint8_t, 4>(family, priority, isa, missing);
@@ -134,8 +313,7 @@ APPRENTICE_UNIT(lowbit_gemm) {
 #if APPRENTICE_X86
   using namespace apprentice::kernels;
   const auto& cpu = apprentice::cpu_features();
-  add_all("avx2", 10, {8, avx2::lowbit_strip}, cpu.avx2 ? "" : "this CPU has no AVX2");
-  add_all("vnni", 20, {16, vnni::lowbit_strip},
-          cpu.avx512_vnni ? "" : "this CPU has no AVX-512-VNNI");
+  add_all("avx2", 10, avx2::lowbit_gemm, cpu.avx2 ? "" : "this CPU has no AVX2");
+  add_all("vnni", 20, vnni::lowbit_gemm, cpu.avx512_vnni ? "" : "this CPU has no AVX-512-VNNI");
 #endif
 }

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+
+namespace apprentice::kernels {
+
+// What the instruction sets give to low-bit GEMM (kernels/cpu/lowbit_gemm.cpp): plain memory only,
+// all bounds resolved. Weights are those of kernels/lowbit_gemm_panels_internal.h. Two steps have
+// panels P and N, 1 where the code is +1 and where it is -1, in the place of a group of two.
+
+/// How weights are unpacked: what a code becomes.
+enum class GemmWeights { ternary, two_step, int4 };
+
+/// Sums of some rows of x over one group of outputs, after its weights were unpacked:
+///   to[row][j] = from[row][j] + sum_{step, b<4} x[row][4 step + b] * w[step][j][b]
+struct GemmTile {
+  const uint8_t* x;
+  int64_t x_step;   ///< bytes from row to row
+  const int8_t* w;  ///< [steps][panels * lanes][4]
+  int64_t steps;
+  int64_t narrow_steps;  ///< steps whose sums of two products each fit an s16
+  const int32_t* from;   ///< [rows][panels * lanes]
+  int64_t from_step;     ///< numbers from row to row; 0: the same for all
+  int32_t* to;
+  int64_t to_step;
+};
+
+/// Sums of few rows of x over one group of outputs, straight from packed weights:
+///   to[row][j] = from[j] + sum_k x[row][k] * code[j][k]    and of N, two steps,
+///   to[row][lanes + j] = from[lanes + j] + ...
+/// x is signed; x_sums are the sums of its rows.
+struct GemvTile {
+  const int8_t* x;  ///< whole blocks, zero behind the last column
+  int64_t x_step;
+  const int32_t* x_sums;
+  const uint8_t* w;  ///< [blocks][panels][lanes][4]
+  int64_t blocks;
+  const int32_t* from;  ///< [2 or panels][lanes]
+  int32_t* to;          ///< [rows][2 or panels][lanes]
+};
+
+/// What becomes of the sums: pointers as in the Args of LowbitGemm, rows of `n`.
+struct GemmOutputs {
+  int64_t n;
+  bool two_step;
+  int32_t *acc, *negative;
+  uint8_t* y;
+  const uint8_t* residual;
+  const float *a, *a_negative, *b;
+  float r, max_code;
+};
+
+/// The functions of one instruction set.
+struct GemmIsa {
+  int64_t lanes;
+  int64_t tile_rows;     ///< the most rows of `multiply`
+  int64_t gemv_rows[3];  ///< the most rows of `gemv`, by GemmWeights
+  int64_t few_rows;      ///< up to here gemv is the faster way
+  /// Panels of one byte a code, in steps of 4 columns, of `blocks` blocks: [step][panel][lane][4].
+  /// `panels` of the result are 1 or 2; two steps make 2 of 1.
+  void (*unpack)(GemmWeights kind, const uint8_t* packed, int64_t blocks, int64_t panels,
+                 int8_t* to);
+  void (*multiply)(const GemmTile& tile, int64_t panels, int64_t rows);
+  void (*gemv)(GemmWeights kind, const GemvTile& tile, int64_t panels, int64_t rows);
+  /// Stores rows [row, row + rows) of outputs [first, first + 16 or so) from
+  /// sums[row][panels * lanes].
+  void (*finish)(const GemmOutputs& outputs, const int32_t* sums, int64_t panels, int64_t row,
+                 int64_t rows, int64_t first);
+};
+
+namespace vnni {
+extern const GemmIsa lowbit_gemm;
+void lowbit_gemv(GemmWeights kind, const GemvTile& tile, int64_t panels, int64_t rows);
+}  // namespace vnni
+namespace avx2 {
+extern const GemmIsa lowbit_gemm;
+void lowbit_gemv(GemmWeights kind, const GemvTile& tile, int64_t panels, int64_t rows);
+}  // namespace avx2
+
+}  // namespace apprentice::kernels
