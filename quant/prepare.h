@@ -40,7 +40,8 @@ void prepare(nn::Module& model, const Policy& policy);
 
 /// Fixes the range of each activation quantizer from full-precision activations (weights not
 /// quantized, running statistics) of `batches` [n, h, w, c], normalised: [0, r], r the 99.9th
-/// percentile of the layer's outputs, step r / (2^bits - 1). Does nothing without activation
+/// percentile of the layer's outputs, step r / (2^bits - 1); without ReLU the percentile of their
+/// size, step r / 127. Does nothing without activation
 /// quantizers. The mode (train, eval) of the model is left as it was.
 void calibrate(nn::TensorModule& model, const std::vector<Tensor>& batches);
 

@@ -76,7 +76,7 @@ void damage(const std::string& path, const std::string& tensor, size_t byte, int
 
 std::vector<Policy> packed_policies() {
   std::vector<Policy> all;
-  for (int a_bits : {8, 4}) {
+  for (int a_bits : {8, 7, 6, 4}) {
     all.push_back(make_policy("twn", 2, "wrpn", a_bits));
     all.push_back(make_policy("ttq", 2, "wrpn", a_bits));
     all.push_back(make_policy("wrpn", 4, "wrpn", a_bits));

@@ -52,8 +52,9 @@ inline Tensor random_images(int64_t count, uint64_t seed, int64_t size = 32) {
 }
 
 /// A network as training might leave it: batch norms that are not the identity.
-inline std::shared_ptr<nn::TensorModule> random_network(const std::string& arch, uint64_t seed) {
-  auto model = make_model(arch, {.seed = seed});
+inline std::shared_ptr<nn::TensorModule> random_network(const std::string& arch, uint64_t seed,
+                                                        double width = 1) {
+  auto model = make_model(arch, {.classes = 10, .width = width, .seed = seed});
   Rng rng(seed, RngPurpose::test);
   for (const auto& [name, module] : model->named_modules()) {
     auto* fused = dynamic_cast<nn::ConvBn2d*>(module);
@@ -78,8 +79,8 @@ inline quant::Policy make_policy(const std::string& weights, int w_bits,
 /// random_network() with quantizers, ranges calibrated on a few random images.
 inline std::shared_ptr<nn::TensorModule> quantized_network(const std::string& arch,
                                                            const quant::Policy& policy,
-                                                           uint64_t seed = 1) {
-  auto model = random_network(arch, seed);
+                                                           uint64_t seed = 1, double width = 1) {
+  auto model = random_network(arch, seed, width);
   quant::prepare(*model, policy);
   quant::calibrate(*model, {random_images(4, 77, 16)});
   return model;
