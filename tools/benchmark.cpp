@@ -18,6 +18,27 @@ void flush_caches() {
   for (size_t i = 0; i < memory.size(); i += 64) ++memory[i];
 }
 
+/// Adds the seconds of each run.
+void sample(const std::function<void()>& run, double seconds, int64_t least, bool flush,
+            std::vector<double>& times) {
+  using Clock = std::chrono::steady_clock;
+  const auto since = [](Clock::time_point t) {
+    return std::chrono::duration<double>(Clock::now() - t).count();
+  };
+  const auto begin = Clock::now();
+  for (int64_t i = 0; i < least || since(begin) < seconds; ++i) {
+    if (flush) flush_caches();
+    const auto start = Clock::now();
+    run();
+    times.push_back(since(start));
+  }
+}
+
+Timing timing_of(std::vector<double> times) {
+  std::sort(times.begin(), times.end());
+  return {times[times.size() / 2], times.front(), times.back(), int64_t(times.size())};
+}
+
 BenchShape parse_line(const std::string& line, const std::string& where) {
   std::istringstream words(line);
   BenchShape shape;
@@ -63,21 +84,25 @@ Registry<Benchmark>& benchmarks() {
 }
 
 Timing time_runs(const std::function<void()>& run, double seconds, int64_t least, bool flush) {
-  using Clock = std::chrono::steady_clock;
-  const auto since = [](Clock::time_point t) {
-    return std::chrono::duration<double>(Clock::now() - t).count();
-  };
   run();
   std::vector<double> times;
-  const auto begin = Clock::now();
-  while (int64_t(times.size()) < least || since(begin) < seconds) {
-    if (flush) flush_caches();
-    const auto start = Clock::now();
-    run();
-    times.push_back(since(start));
+  sample(run, seconds, least, flush, times);
+  return timing_of(std::move(times));
+}
+
+std::vector<Timing> time_in_turn(const std::vector<std::function<void()>>& runs, double seconds,
+                                 bool flush) {
+  constexpr int kRounds = 5;
+  std::vector<std::vector<double>> times(runs.size());
+  for (int round = 0; round < kRounds; ++round) {
+    for (size_t i = 0; i < runs.size(); ++i) {
+      runs[i]();
+      sample(runs[i], seconds / kRounds, 1, flush, times[i]);
+    }
   }
-  std::sort(times.begin(), times.end());
-  return {times[times.size() / 2], times.front(), times.back(), int64_t(times.size())};
+  std::vector<Timing> all;
+  for (auto& own : times) all.push_back(timing_of(std::move(own)));
+  return all;
 }
 
 int64_t peak_rss_bytes() {

@@ -24,11 +24,16 @@ std::vector<BenchShape> parse_shapes(const std::string& text, const std::string&
 /// The shape files in tools/bench/shapes, built into the program: text by stem.
 const std::map<std::string, std::string>& builtin_shapes();
 
+/// What multiplies: which peak of the machine counts.
+enum class Arithmetic { int8, f32 };
+
 /// One kernel on one shape, ready to run.
 struct BenchCase {
   std::string kernel;
+  Arithmetic arithmetic = Arithmetic::f32;
   double operations = 0;  ///< 2 x multiply-accumulates, padding counted
   double bytes = 0;       ///< read and written at least once
+  bool peer = false;      ///< another library's, shown beside ours for comparison
   std::function<void()> run;
   /// Why the result of the last run() is wrong, or "".
   std::function<std::string()> verify;
@@ -52,6 +57,10 @@ struct Timing {
 /// Warms up, then runs until `seconds` are over, at least `least` times. The caches are flushed
 /// before each run if `flush`.
 Timing time_runs(const std::function<void()>& run, double seconds, int64_t least, bool flush);
+/// The same of several, in turn, so that what disturbs the machine meets all of them: five rounds
+/// of a fifth of `seconds` each, at least one run a round. [i] belongs to runs[i].
+std::vector<Timing> time_in_turn(const std::vector<std::function<void()>>& runs, double seconds,
+                                 bool flush);
 
 /// The largest resident memory of this process so far, in bytes.
 int64_t peak_rss_bytes();

@@ -54,7 +54,10 @@ std::vector<BenchCase> cases(const BenchShape& shape) {
   const double bytes = 4.0 * double(problem->x.size() + problem->w.size() + problem->y.size());
   std::vector<BenchCase> all;
   for (const auto& kernel : table) {
-    BenchCase c{kernel.name, operations, bytes, {}, {}, ""};
+    BenchCase c;
+    c.kernel = kernel.name;
+    c.operations = operations;
+    c.bytes = bytes;
     if (kernel.refuse) c.refusal = kernel.refuse(problem->args);
     if (c.refusal.empty()) {
       c.run = [problem, run = kernel.run] { run(problem->args, {}); };

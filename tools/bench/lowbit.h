@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <random>
 #include <vector>
@@ -21,26 +22,38 @@ std::vector<uint8_t> random_codes(int64_t rows, int64_t cols, std::mt19937& rand
   return bytes;
 }
 
-/// A case for every kernel in the table of Op. `problem` owns the memory behind `args`, whose `acc`
-/// is what is compared with the reference kernel's.
-template <class Op, class Problem>
-std::vector<BenchCase> lowbit_cases(std::shared_ptr<Problem> problem, double operations,
-                                    double bytes) {
+/// "" if `got` holds `expected`, else where and how often they differ.
+template <class T>
+std::string compare_codes(const T* got, const std::vector<T>& expected) {
+  int64_t differing = 0, first = -1;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    if (got[i] == expected[i]) continue;
+    if (differing++ == 0) first = int64_t(i);
+  }
+  if (differing == 0) return "";
+  return fmt::format("{} of {} values differ, the first is {}, the reference has {}", differing,
+                     expected.size(), got[first], expected[size_t(first)]);
+}
+
+/// A case for every kernel in the table of the problem's operation. The problem owns the memory
+/// behind its `args`; its compare() says why the outputs there are wrong, or "".
+template <class Problem>
+std::vector<BenchCase> lowbit_cases(std::shared_ptr<Problem> problem) {
+  using Op = typename Problem::Op;
   std::vector<BenchCase> cases;
-  const auto& table = kernels::kernel_table<Op>().kernels();
-  for (const auto& kernel : table) {
-    BenchCase c{kernel.name, operations, bytes, {}, {}, ""};
+  for (const auto& kernel : kernels::kernel_table<Op>().kernels()) {
+    BenchCase c;
+    c.kernel = kernel.name;
+    c.arithmetic = Arithmetic::int8;
+    c.operations = problem->operations();
+    c.bytes = problem->bytes();
     if (kernel.refuse) c.refusal = kernel.refuse(problem->args);
     if (c.refusal.empty()) {
       auto args = std::make_shared<typename Op::Args>(problem->args);
       auto prepacked = kernel.prepack ? kernel.prepack(*args) : nullptr;
       args->prepacked = prepacked.get();
       c.run = [run = kernel.run, args, prepacked, problem] { run(*args, {}); };
-      c.verify = [problem, &table]() -> std::string {
-        const std::vector<int32_t> got = problem->acc;
-        table.back().run(problem->args, {});
-        return got == problem->acc ? "" : "accumulators differ from the reference";
-      };
+      c.verify = [problem] { return problem->compare(); };
     }
     cases.push_back(std::move(c));
   }

@@ -11,6 +11,7 @@
 #include <apprentice/tools/benchmark.h>
 #include <apprentice/tools/common_options.h>
 #include <apprentice/tools/exit_code.h>
+#include <apprentice/tools/roofline.h>
 #include <apprentice/tools/table.h>
 #include <apprentice/tools/verb.h>
 
@@ -24,7 +25,7 @@ struct KernelOptions {
   std::string filter = ".*";
   std::vector<std::string> shapes;
   double seconds = 0.2;
-  bool md = false, csv = false, flush = false;
+  bool md = false, csv = false, flush = false, no_peers = false, reference = false;
 };
 
 std::vector<BenchShape> read_shapes(const std::vector<std::string>& names) {
@@ -45,54 +46,118 @@ std::vector<BenchShape> read_shapes(const std::vector<std::string>& names) {
   return all;
 }
 
-Json measure(const BenchCase& c, const BenchShape& shape, const KernelOptions& o) {
-  Json row{{"kernel", c.kernel}, {"shape", shape.text}};
+/// One row: what was found out about a case before it is timed.
+Json check_case(const BenchCase& c, const BenchShape& shape) {
+  Json row{{"kernel", c.kernel}, {"shape", shape.text}, {"peer", c.peer}};
   if (!c.refusal.empty()) {
     row["refused"] = c.refusal;
     return row;
   }
   c.run();
+  if (!c.verify) return row;
   const std::string wrong = c.verify();
   row["verified"] = wrong.empty();
-  if (!wrong.empty()) {
-    row["wrong"] = wrong;
-    return row;
-  }
-  const Timing t = time_runs(c.run, o.seconds, 3, o.flush);
+  if (!wrong.empty()) row["wrong"] = wrong;
+  return row;
+}
+
+/// Is a case worth timing? A wrong kernel of ours is not; a peer that rounds is.
+bool is_timed(const Json& row) {
+  return !row.contains("refused") && (row["peer"] || row.value("verified", true));
+}
+
+void add_timing(const BenchCase& c, const Timing& t, Json& row) {
   row["median_us"] = t.median * 1e6;
   row["min_us"] = t.min * 1e6;
   row["max_us"] = t.max * 1e6;
   row["runs"] = t.runs;
   row["gop_s"] = c.operations / t.median * 1e-9;
   row["gb_s"] = c.bytes / t.median * 1e-9;
-  return row;
+  const double share = roofline_share(c, t.median);
+  if (share > 0) row["roofline_percent"] = 100 * share;
+}
+
+/// Of our rows: how many times faster than the fastest peer, f32 and 8-bit ones included.
+void add_ratios(std::vector<Json>& rows) {
+  double best = 0;
+  for (const Json& row : rows) {
+    if (!row["peer"] || !row.contains("median_us")) continue;
+    const double time = row["median_us"];
+    if (best == 0 || time < best) best = time;
+  }
+  if (best == 0) return;
+  for (Json& row : rows) {
+    if (row.contains("median_us")) row["peer_ratio"] = best / row["median_us"].get<double>();
+  }
+}
+
+/// Rows of the cases of one shape, timed in turn.
+std::vector<Json> measure_shape(const BenchShape& shape, const std::vector<BenchCase>& cases,
+                                const KernelOptions& o) {
+  std::vector<Json> rows;
+  std::vector<std::function<void()>> runs;
+  for (const BenchCase& c : cases) {
+    rows.push_back(check_case(c, shape));
+    if (is_timed(rows.back())) runs.push_back(c.run);
+  }
+  const std::vector<Timing> times = time_in_turn(runs, o.seconds, o.flush);
+  auto time = times.begin();
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (is_timed(rows[i])) add_timing(cases[i], *time++, rows[i]);
+  }
+  add_ratios(rows);
+  return rows;
+}
+
+/// The cases of a shape that the filter names, and the peers beside them.
+std::vector<BenchCase> wanted_cases(const BenchShape& shape, const KernelOptions& o,
+                                    const std::regex& filter) {
+  const std::string reference = "_reference";
+  std::vector<BenchCase> wanted;
+  bool ours = false;
+  for (const std::string& name : benchmarks().names()) {
+    const Benchmark& benchmark = benchmarks().get(name);
+    if (benchmark.op != shape.op) continue;
+    for (BenchCase& c : benchmark.cases(shape)) {
+      const bool matches = std::regex_search(c.kernel, filter);
+      if (c.kernel.ends_with(reference) && !o.reference) continue;
+      if (!matches && (!c.peer || o.no_peers)) continue;
+      ours = ours || matches;
+      wanted.push_back(std::move(c));
+    }
+  }
+  return ours ? wanted : std::vector<BenchCase>();
 }
 
 Json measure_all(const KernelOptions& o, const std::regex& filter) {
   Json rows = Json::array();
-  for (const BenchShape& shape : read_shapes(o.shapes))
-    for (const std::string& name : benchmarks().names()) {
-      const Benchmark& benchmark = benchmarks().get(name);
-      if (benchmark.op != shape.op) continue;
-      for (const BenchCase& c : benchmark.cases(shape))
-        if (std::regex_search(c.kernel, filter)) rows.push_back(measure(c, shape, o));
+  for (const BenchShape& shape : read_shapes(o.shapes)) {
+    for (Json& row : measure_shape(shape, wanted_cases(shape, o, filter), o)) {
+      rows.push_back(std::move(row));
     }
+  }
   return rows;
 }
 
+/// What stands behind a kernel's name.
+std::string note(const Json& row) {
+  if (row.contains("refused")) return " (refused: " + row["refused"].get<std::string>() + ")";
+  if (!row.contains("wrong")) return "";
+  return row["peer"] ? " (not exact)" : " (WRONG: " + row["wrong"].get<std::string>() + ")";
+}
+
 Table table_of(const Json& rows) {
-  Table table({"kernel", "shape", "median us", "min us", "max us", "GOP/s", "GB/s"});
-  const auto number = [](const Json& row, const char* key) {
-    return row.contains(key) ? fmt::format("{:.1f}", row[key].get<double>()) : std::string("-");
+  Table table({"kernel", "shape", "median us", "min us", "GOP/s", "GB/s", "roofline %",
+               "times the best peer"});
+  const auto number = [](const Json& row, const char* key, const char* format = "{:.1f}") {
+    return row.contains(key) ? fmt::format(fmt::runtime(format), row[key].get<double>())
+                             : std::string("-");
   };
   for (const Json& row : rows) {
-    const std::string note = row.contains("refused")
-                                 ? " (refused: " + row["refused"].get<std::string>() + ")"
-                             : row.contains("wrong") ? " WRONG: " + row["wrong"].get<std::string>()
-                                                     : "";
-    table.add({row["kernel"].get<std::string>() + note, row["shape"], number(row, "median_us"),
-               number(row, "min_us"), number(row, "max_us"), number(row, "gop_s"),
-               number(row, "gb_s")});
+    if (row["peer"] && row.contains("refused")) continue;
+    table.add({row["kernel"].get<std::string>() + note(row), row["shape"], number(row, "median_us"),
+               number(row, "min_us"), number(row, "gop_s"), number(row, "gb_s"),
+               number(row, "roofline_percent"), number(row, "peer_ratio", "{:.2f}")});
   }
   return table;
 }
@@ -116,19 +181,24 @@ int run_kernels(const KernelOptions& o) {
                                          : table.plain();
   std::fputs(text.c_str(), stdout);
   for (const Json& row : rows)
-    if (row.contains("wrong")) return kCheckFailed;
+    if (row.contains("wrong") && !row["peer"]) return kCheckFailed;
   return kOk;
 }
 
 std::function<int()> add_kernels(CLI::App& app) {
   auto o = std::make_shared<KernelOptions>();
   app.add_option("--filter", o->filter, "Regular expression over kernel names");
-  app.add_option("--shapes", o->shapes, "Shape files, or built-in ones: gemm, resnet20");
+  std::string built_in;
+  for (const auto& [stem, text] : builtin_shapes())
+    built_in += (built_in.empty() ? "" : ", ") + stem;
+  app.add_option("--shapes", o->shapes, "Shape files, or built-in ones: " + built_in);
   app.add_option("--seconds", o->seconds, "Time spent on each kernel and shape")
       ->check(CLI::PositiveNumber);
   app.add_flag("--md", o->md, "Print Markdown");
   app.add_flag("--csv", o->csv, "Print CSV");
   app.add_flag("--flush", o->flush, "Flush the caches before each run");
+  app.add_flag("--no-peers", o->no_peers, "Leave out the libraries that are shown beside ours");
+  app.add_flag("--reference", o->reference, "Time the reference kernels too (slow)");
   o->common.add_to(app);
   return [o] { return run_kernels(*o); };
 }
