@@ -11,61 +11,72 @@
 namespace apprentice::kernels {
 namespace {
 
-/// Weights with output channels innermost and constants, padded; memory of the calling thread that
-/// grows and stays.
-struct Repacked {
-  std::vector<float> weights, a, b;
-  int64_t out = 0;
+/// Weights [kh, kw, in, padded out]: output channels innermost, zero where padded.
+struct Weights final : Prepacked {
+  std::vector<float> values;
+  int64_t padded_out = 0;
 
-  void fill(const OrderedConv2d::Args& args) {
-    const int64_t channels = args.w.size(0), taps = args.w.numel() / std::max<int64_t>(channels, 1);
-    out = (channels + kOrderedPadding - 1) / kOrderedPadding * kOrderedPadding;
-    weights.assign(size_t(taps * out), 0.0f);
-    for (int64_t o = 0; o < channels; ++o) {
-      for (int64_t t = 0; t < taps; ++t) weights[size_t(t * out + o)] = args.w.data[o * taps + t];
+  int64_t bytes() const override { return int64_t(values.size() * sizeof(float)); }
+  void fill(const View4<const float>& w) {
+    const int64_t out = w.size(0), taps = w.size(1) * w.size(2) * w.size(3);
+    padded_out = ordered_padded(out);
+    values.assign(size_t(taps * padded_out), 0.0f);
+    for (int64_t o = 0; o < out; ++o) {
+      for (int64_t t = 0; t < taps; ++t) values[size_t(t * padded_out + o)] = w.data[o * taps + t];
     }
-    if (!args.y) return;
-    a.assign(size_t(out), 0.0f);
-    b.assign(size_t(out), 0.0f);
-    std::copy_n(args.epilogue.a.data, channels, a.data());
-    std::copy_n(args.epilogue.b.data, channels, b.data());
   }
 };
 
-OrderedConvRow row_of(const OrderedConv2d::Args& args, const Repacked& repacked) {
+std::shared_ptr<const Prepacked> prepack(const OrderedConvSimd&, const OrderedConv2d::Args& args) {
+  auto weights = std::make_shared<Weights>();
+  weights->fill(args.w);
+  return weights;
+}
+
+/// Made for one call, in memory of the calling thread that grows and stays.
+const Weights& weights_of(const OrderedConv2d::Args& args) {
+  if (args.prepacked) return static_cast<const Weights&>(*args.prepacked);
+  static thread_local Weights own;
+  own.fill(args.w);
+  return own;
+}
+
+OrderedConvBand band_of(const OrderedConv2d::Args& args, const Weights& weights) {
   const Conv2dGeometry& g = args.geometry;
-  OrderedConvRow r{};
-  r.weights = repacked.weights.data();
-  r.height = args.x.size(1), r.width = args.x.size(2), r.in = args.x.size(3);
-  r.kh = args.w.size(1), r.kw = args.w.size(2);
-  r.out = args.w.size(0), r.padded_out = repacked.out;
+  OrderedConvBand b{};
+  b.weights = weights.values.data();
+  b.height = args.x.size(1), b.width = args.x.size(2), b.in = args.x.size(3);
+  b.kh = args.w.size(1), b.kw = args.w.size(2);
+  b.out = args.w.size(0), b.padded_out = weights.padded_out;
   for (size_t axis = 0; axis < 2; ++axis) {
-    r.stride[axis] = g.stride[axis];
-    r.padding[axis] = g.padding[axis];
-    r.dilation[axis] = g.dilation[axis];
+    b.stride[axis] = g.stride[axis];
+    b.padding[axis] = g.padding[axis];
+    b.dilation[axis] = g.dilation[axis];
   }
-  r.cols = g.out_size(1, r.width, r.kw);
-  r.a = repacked.a.data(), r.b = repacked.b.data();
-  r.max_code = float(args.epilogue.max_code);
-  return r;
+  b.cols = g.out_size(1, b.width, b.kw);
+  b.a = args.epilogue.a.data, b.b = args.epilogue.b.data;
+  b.max_code = float(args.epilogue.max_code);
+  return b;
 }
 
 void run(const OrderedConvSimd& simd, const OrderedConv2d::Args& args) {
-  static thread_local Repacked memory;
-  Repacked& repacked = memory;
-  repacked.fill(args);
-  const OrderedConvRow whole = row_of(args, repacked);
+  const OrderedConvBand whole = band_of(args, weights_of(args));
+  const int64_t images = args.x.size(0);
   const int64_t rows = args.geometry.out_size(0, whole.height, whole.kh);
-  const int64_t tasks = args.x.size(0) * rows;
-#pragma omp parallel for if (tasks > 1 && !omp_in_parallel())
+  // As few bands as give every thread one, so that edges are long.
+  const int64_t threads = omp_in_parallel() ? 1 : omp_get_max_threads();
+  const int64_t bands = std::min(rows, (threads + images - 1) / std::max<int64_t>(images, 1));
+  const int64_t tasks = images * bands;
+#pragma omp parallel for if (tasks > 1 && threads > 1)
   for (int64_t task = 0; task < tasks; ++task) {
-    OrderedConvRow r = whole;
-    r.p = task % rows;
-    r.image = args.x.data + task / rows * r.height * r.width * r.in;
-    const int64_t at = task * r.cols * r.out;
-    r.sums = args.sums ? args.sums.data + at : nullptr;
-    r.y = args.y ? args.y.data + at : nullptr;
-    simd.row(r);
+    OrderedConvBand b = whole;
+    const int64_t image = task / bands, band = task % bands;
+    b.begin = rows * band / bands, b.end = rows * (band + 1) / bands;
+    b.image = args.x.data + image * b.height * b.width * b.in;
+    const int64_t at = image * rows * b.cols * b.out;
+    b.sums = args.sums ? args.sums.data + at : nullptr;
+    b.y = args.y ? args.y.data + at : nullptr;
+    simd.band(b);
   }
 }
 
@@ -74,5 +85,5 @@ void run(const OrderedConvSimd& simd, const OrderedConv2d::Args& args) {
 
 APPRENTICE_UNIT(ordered_conv2d) {
   using namespace apprentice::kernels;
-  add_simd<OrderedConv2d>(APPRENTICE_SIMD_SET(ordered_conv2d), run);
+  add_simd<OrderedConv2d>(APPRENTICE_SIMD_SET(ordered_conv2d), run, nullptr, prepack);
 }

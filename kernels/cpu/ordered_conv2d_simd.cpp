@@ -1,101 +1,202 @@
-// Vectors run over output channels, so each sum is built tap by tap in the order of the reference.
-// A register block is one vector of channels by kPixels pixels whose windows lie inside the row's
-// width; pixels at the left and right edge go one by one, without the taps outside.
+// Vectors run over output channels, so each sum is built tap by tap in the order of the reference. A
+// register block is kVectors vectors of channels by kPixels pixels that have the same taps inside the
+// image: a tap loads its weights once and broadcasts one input of each pixel from memory. Pixels in
+// the middle of a row are blocked along the row; those at its left and right edge, which lack taps,
+// down the column, as single pixels would wait for the latency of their few sums.
 #include <apprentice/kernels/cpu/ordered_conv2d_simd_internal.h>
 #include <apprentice/kernels/cpu/ordered_vector_internal.h>
 
 namespace apprentice::kernels::APPRENTICE_ISA {
 namespace {
 
-/// Taps [begin, end) of an axis that lie inside `size` from `first` on.
-struct Taps {
+/// Taps or pixels [begin, end) of an axis.
+struct Range {
   int64_t begin, end;
 };
-APPRENTICE_INLINE Taps inside(int64_t first, int64_t dilation, int64_t taps, int64_t size) {
-  Taps t{0, taps};
+
+/// Neighbouring pixels of a row or a column, from `p`, `q` on.
+struct Pixels {
+  int64_t p, q;
+  int64_t x_step, y_step;  ///< from one to the next, in x and y
+  Range rows, cols;        ///< taps inside the image, the same for all of them
+};
+
+APPRENTICE_INLINE Vector load_part(const float* from, int64_t count) {
+  if (count >= kLanes) return load(from);
+  Vector v{};
+  for (int64_t l = 0; l < count; ++l) v[l] = from[l];
+  return v;
+}
+
+/// Results of channels [o, o + lanes) of one pixel, whose first channel lies at `at`.
+APPRENTICE_INLINE void store_results(const OrderedConvBand& b, int64_t at, int64_t o, Vector sum) {
+  const int64_t count = b.out - o;
+  at += o;
+  if (b.sums) {
+    if (count >= kLanes)
+      store(b.sums + at, sum);
+    else
+      for (int64_t l = 0; l < count; ++l) b.sums[at + l] = sum[l];
+  }
+  if (!b.y) return;
+  const Vector t = fused(sum, load_part(b.a + o, count), load_part(b.b + o, count));
+  const Vector code = to_code(t, b.max_code);
+  if (count >= kLanes)
+    store_code(b.y + at, code);
+  else
+    for (int64_t l = 0; l < count; ++l) b.y[at + l] = (unsigned char)(code[l]);
+}
+
+/// Adds `taps` neighbouring taps to the sums. Every third pixel has a pointer of its own, which
+/// reaches the next two by scaled indexing: a register for each would spill.
+template <int kVectors, int kPixels>
+APPRENTICE_INLINE void add_taps(const float* x, int64_t step, const float* w, int64_t padded_out,
+                                int64_t taps, Vector (&sum)[kPixels][kVectors]) {
+  constexpr int kPointers = (kPixels + 2) / 3;
+  const float* at[kPointers];
+#pragma GCC unroll 8
+  for (int k = 0; k < kPointers; ++k) {
+    at[k] = x + 3 * k * step;
+    asm("" : "+r"(at[k]));  // else the compiler derives them from one another, in more registers
+  }
+  for (int64_t tap = 0; tap < taps; ++tap, w += padded_out) {
+    Vector weight[kVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) weight[v] = load(w + v * kLanes);
+#pragma GCC unroll 16
+    for (int k = 0; k < kPixels; ++k) {
+      const Vector value = splat<Vector>(at[k / 3][k % 3 * step]);
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) sum[k][v] = fused(value, weight[v], sum[k][v]);
+    }
+#pragma GCC unroll 8
+    for (int k = 0; k < kPointers; ++k) ++at[k];
+  }
+}
+
+/// Channels [o, o + kVectors * lanes) of kPixels pixels.
+template <int kVectors, int kPixels>
+void tile(const OrderedConvBand& b, const Pixels& px, int64_t o) {
+  Vector sum[kPixels][kVectors] = {};
+  const int64_t row = px.p * b.stride[0] - b.padding[0], col = px.q * b.stride[1] - b.padding[1];
+  const bool joined = b.dilation[1] == 1;  // the taps of a row lie side by side
+  const int64_t taps = joined ? (px.cols.end - px.cols.begin) * b.in : b.in;
+  const int64_t last = joined ? px.cols.begin + 1 : px.cols.end;
+  for (int64_t r = px.rows.begin; r < px.rows.end; ++r) {
+    for (int64_t s = px.cols.begin; s < last; ++s) {
+      const int64_t pixel = (row + r * b.dilation[0]) * b.width + col + s * b.dilation[1];
+      const float* w = b.weights + (r * b.kw + s) * b.in * b.padded_out + o;
+      add_taps(b.image + pixel * b.in, px.x_step, w, b.padded_out, taps, sum);
+    }
+  }
+  const int64_t at = (px.p * b.cols + px.q) * b.out;
+#pragma GCC unroll 16
+  for (int k = 0; k < kPixels; ++k) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      if (o + v * kLanes < b.out) store_results(b, at + k * px.y_step, o + v * kLanes, sum[k][v]);
+    }
+  }
+}
+
+template <int... Counts>
+struct List {};
+using Tile = void (*)(const OrderedConvBand&, const Pixels&, int64_t o);
+
+/// The tile of each number of pixels, behind an unused first.
+template <int kVectors, class Counts>
+struct Tiles;
+template <int kVectors, int... Counts>
+struct Tiles<kVectors, List<Counts...>> {
+  static constexpr int64_t most = sizeof...(Counts);
+  static constexpr Tile table[] = {nullptr, tile<kVectors, Counts>...};
+};
+
+/// Register blocks that leave room for the weights and one input.
+#if defined(__AVX512F__)
+using Tiles4 = Tiles<4, List<1, 2, 3, 4, 5, 6>>;
+using Tiles2 = Tiles<2, List<1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>>;
+using Tiles1 = Tiles<1, List<1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>>;
+#else
+using Tiles2 = Tiles<2, List<1, 2, 3, 4, 5, 6>>;
+using Tiles1 = Tiles<1, List<1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>>;
+#endif
+
+/// Pixels of a band by the taps that they have: [begin, end) of an axis have all.
+struct Band {
+  const OrderedConvBand& b;
+  Range rows, cols;
+};
+
+/// Taps of an axis that lie inside the image for pixel `i`.
+APPRENTICE_INLINE Range taps_inside(const OrderedConvBand& b, int axis, int64_t i) {
+  const int64_t first = i * b.stride[axis] - b.padding[axis], dilation = b.dilation[axis];
+  const int64_t size = axis == 0 ? b.height : b.width, taps = axis == 0 ? b.kh : b.kw;
+  Range t{0, taps};
   while (t.begin < taps && first + t.begin * dilation < 0) ++t.begin;
   while (t.end > t.begin && first + (t.end - 1) * dilation >= size) --t.end;
   return t;
 }
 
-APPRENTICE_INLINE void store_results(const OrderedConvRow& r, int64_t q, int64_t o, Vector sum) {
-  const int64_t at = q * r.out + o, count = r.out - o < kLanes ? r.out - o : kLanes;
-  if (r.sums) {
-    if (count == kLanes)
-      store(r.sums + at, sum);
-    else
-      for (int64_t l = 0; l < count; ++l) r.sums[at + l] = sum[l];
-  }
-  if (!r.y) return;
-  const Vector code = to_code(fused(sum, load(r.a + o), load(r.b + o)), r.max_code);
-  if (count == kLanes)
-    store_code(r.y + at, code);
-  else
-    for (int64_t l = 0; l < count; ++l) r.y[at + l] = (unsigned char)(code[l]);
-}
-
-/// Channels [o, o + lanes) of kPixels pixels from q on, columns of the window in `cols`.
-template <int kPixels>
-APPRENTICE_INLINE void pixels(const OrderedConvRow& r, Taps rows, Taps cols, int64_t q, int64_t o) {
-  Vector sum[kPixels] = {};
-  const int64_t step = r.stride[1] * r.in;
-  const int64_t first_row = r.p * r.stride[0] - r.padding[0];
-  const int64_t first_col = q * r.stride[1] - r.padding[1];
-  for (int64_t kr = rows.begin; kr < rows.end; ++kr) {
-    const float* row = r.image + (first_row + kr * r.dilation[0]) * r.width * r.in;
-    for (int64_t ks = cols.begin; ks < cols.end; ++ks) {
-      const float* x = row + (first_col + ks * r.dilation[1]) * r.in;
-      const float* w = r.weights + (kr * r.kw + ks) * r.in * r.padded_out + o;
-      for (int64_t i = 0; i < r.in; ++i) {
-        const Vector weight = load(w + i * r.padded_out);
-#pragma GCC unroll 10
-        for (int k = 0; k < kPixels; ++k) {
-          sum[k] = fused(splat<Vector>(x[k * step + i]), weight, sum[k]);
-        }
-      }
-    }
-  }
-#pragma GCC unroll 10
-  for (int k = 0; k < kPixels; ++k) store_results(r, q + k, o, sum[k]);
-}
-
-/// The same for `count` pixels, at most kMost.
-constexpr int kMost = 10;
-template <int kPixels = kMost>
-void some_pixels(const OrderedConvRow& r, Taps rows, Taps cols, int64_t q, int64_t o,
-                 int64_t count) {
-  if constexpr (kPixels > 1) {
-    if (count < kPixels) return some_pixels<kPixels - 1>(r, rows, cols, q, o, count);
-  }
-  pixels<kPixels>(r, rows, cols, q, o);
-}
-
-void row(const OrderedConvRow& r) {
-  const Taps rows = inside(r.p * r.stride[0] - r.padding[0], r.dilation[0], r.kh, r.height);
-  // Pixels [first, end) have all taps of a row inside.
-  const auto whole = [&](int64_t q) {
-    const Taps t = inside(q * r.stride[1] - r.padding[1], r.dilation[1], r.kw, r.width);
-    return t.begin == 0 && t.end == r.kw;
+/// Pixels of [begin, end) that have all taps of an axis.
+APPRENTICE_INLINE Range whole(const OrderedConvBand& b, int axis, int64_t begin, int64_t end) {
+  const auto all = [&](int64_t i) {
+    const Range t = taps_inside(b, axis, i);
+    return t.begin == 0 && t.end == (axis == 0 ? b.kh : b.kw);
   };
-  int64_t first = 0, end = r.cols;
-  while (first < end && !whole(first)) ++first;
-  while (end > first && !whole(end - 1)) --end;
-  for (int64_t o = 0; o < r.out; o += kLanes) {
-    for (int64_t q = 0; q < r.cols;) {
-      int64_t count = 1;
-      if (q >= first && q < end) {
-        const int64_t tiles = (end - q + kMost - 1) / kMost;
-        count = (end - q + tiles - 1) / tiles;
-      }
-      const Taps cols = inside(q * r.stride[1] - r.padding[1], r.dilation[1], r.kw, r.width);
-      some_pixels(r, rows, cols, q, o, count);
-      q += count;
+  while (begin < end && !all(begin)) ++begin;
+  while (end > begin && !all(end - 1)) --end;
+  return {begin, end};
+}
+
+/// `count` pixels from `px` on, in tiles of nearly equal size.
+template <class Kind>
+APPRENTICE_INLINE void run_of(const OrderedConvBand& b, Pixels px, bool down, int64_t count,
+                              int64_t o) {
+  px.rows = taps_inside(b, 0, px.p);
+  px.cols = taps_inside(b, 1, px.q);
+  px.x_step = (down ? b.stride[0] * b.width : b.stride[1]) * b.in;
+  px.y_step = (down ? b.cols : 1) * b.out;
+  for (int64_t tiles = (count + Kind::most - 1) / Kind::most; tiles > 0; --tiles) {
+    const int64_t pixels = (count + tiles - 1) / tiles;
+    Kind::table[pixels](b, px, o);
+    (down ? px.p : px.q) += pixels;
+    count -= pixels;
+  }
+}
+
+/// Channels from `o` on of the whole band.
+template <class Kind>
+void channels(const Band& band, int64_t o) {
+  const OrderedConvBand& b = band.b;
+  for (int64_t p = b.begin; p < b.end; ++p) {
+    const bool edge = p < band.rows.begin || p >= band.rows.end;
+    run_of<Kind>(b, {p, band.cols.begin, 0, 0, {}, {}}, false, band.cols.end - band.cols.begin, o);
+    for (int64_t q = 0; edge && q < b.cols; ++q) {
+      if (q == band.cols.begin) q = band.cols.end;
+      if (q < b.cols) run_of<Kind>(b, {p, q, 0, 0, {}, {}}, false, 1, o);
     }
   }
+  for (int64_t q = 0; q < b.cols; ++q) {
+    if (q == band.cols.begin) q = band.cols.end;
+    if (q >= b.cols) break;
+    run_of<Kind>(b, {band.rows.begin, q, 0, 0, {}, {}}, true, band.rows.end - band.rows.begin, o);
+  }
+}
+
+void band(const OrderedConvBand& b) {
+  const Band band{b, whole(b, 0, b.begin, b.end), whole(b, 1, 0, b.cols)};
+  int64_t o = 0;
+  // A vector that is partly or wholly behind the last channel costs as much as a full one.
+#if defined(__AVX512F__)
+  for (; b.out - o > 2 * kLanes; o += 4 * kLanes) channels<Tiles4>(band, o);
+#endif
+  for (; b.out - o > kLanes; o += 2 * kLanes) channels<Tiles2>(band, o);
+  if (o < b.out) channels<Tiles1>(band, o);
 }
 
 }  // namespace
 
-const OrderedConvSimd ordered_conv2d{row};
+const OrderedConvSimd ordered_conv2d{band};
 
 }  // namespace apprentice::kernels::APPRENTICE_ISA

@@ -4,19 +4,18 @@
 
 namespace apprentice::kernels {
 
-/// Outputs that a row of repacked weights is padded to: a multiple of every vector's lanes.
-inline constexpr int64_t kOrderedOutputs = 16;
-
-/// Some rows of an OrderedLinear.
+/// Some rows of an OrderedLinear, for the outputs of one panel.
 struct OrderedLinearBlock {
-  const float* x;        ///< [rows, depth]
-  const float* weights;  ///< [depth, padded out], zero where padded
-  const float* bias;     ///< [padded out]
-  float* y;              ///< [rows, out]
-  int64_t rows, depth, out, padded_out;
+  const float* x;      ///< [rows, depth]
+  const float* panel;  ///< bias [panel outputs], weights [depth, panel outputs]; zero where padded
+  float* y;            ///< the panel's first output of the first row
+  int64_t rows, depth;
+  int64_t outputs;  ///< of the panel, that there are
+  int64_t y_step;   ///< from one row of y to the next
 };
 
 struct OrderedLinearSimd {
+  int64_t panel_outputs;
   void (*block)(const OrderedLinearBlock&);
 };
 

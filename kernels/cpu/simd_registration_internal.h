@@ -26,12 +26,18 @@ struct SimdSet {
 #endif
 
 /// Registers `run(functions, args)` for every instruction set, the widest first: families "avx512",
-/// "avx2" and, for what any processor of the platform has, "simd". `refuse` may be null.
+/// "avx2" and, for what any processor of the platform has, "simd". `refuse` and `prepack` may be null.
 template <class Op, class Table>
 void add_simd(const SimdSet<Table>& set, void (*run)(const Table&, const typename Op::Args&),
-              std::string (*refuse)(const typename Op::Args&) = nullptr) {
+              std::string (*refuse)(const typename Op::Args&) = nullptr,
+              std::shared_ptr<const Prepacked> (*prepack)(const Table&,
+                                                          const typename Op::Args&) = nullptr) {
   const auto add = [&](const Table* table, const char* family, int priority, bool offered) {
     if (!table) return;
+    decltype(Kernel<Op>::prepack) own_prepack;
+    if (prepack) {
+      own_prepack = [table, prepack](const typename Op::Args& a) { return prepack(*table, a); };
+    }
     kernel_table<Op>().add(
         {.name = fmt::format("{}_{}_cpu_{}", Op::name, Op::types, family),
          .family = family,
@@ -41,7 +47,8 @@ void add_simd(const SimdSet<Table>& set, void (*run)(const Table&, const typenam
                if (!offered) return fmt::format("the processor has no {}", family);
                return refuse ? refuse(args) : std::string();
              },
-         .run = [table, run](const typename Op::Args& args, Stream) { run(*table, args); }});
+         .run = [table, run](const typename Op::Args& args, Stream) { run(*table, args); },
+         .prepack = own_prepack});
   };
   add(set.avx512, "avx512", 30, cpu_features().avx512);
   add(set.avx2, "avx2", 20, cpu_features().avx2);

@@ -17,6 +17,7 @@ class ConvStep final : public Step {
   ConvStep(const SafetensorsFile& file, const Layer& l, const Activation& in,
            const Activation& shortcut, const kernels::Preference& preference) {
     layer = l;
+    two_step_ = layer.weights == "ttq";
     x = in;
     residual = shortcut;
     y = output_map(file, layer, x);
@@ -25,8 +26,8 @@ class ConvStep final : public Step {
     info.weights = layer.out * taps();
     info.macs = info.weights * y.height * y.width;
     read_steps(file);
-    constants_ = read_constants(file, *this, two_step());
-    prepack(read_weights(file), preference);
+    constants_ = read_constants(file, *this, two_step_);
+    prepare(read_weights(file), preference);
   }
 
   void run(const Chunk& chunk) const override {
@@ -38,9 +39,9 @@ class ConvStep final : public Step {
     args.y = y.view<uint8_t>(chunk.y, chunk.images);
     args.prepacked = prepacked_.get();
     if (!chunk.trace) return kernel_->run(args, {});
-    std::vector<int32_t> acc(size_t(args.y.numel())), negative(two_step() ? acc.size() : 0);
+    std::vector<int32_t> acc(size_t(args.y.numel())), negative(two_step_ ? acc.size() : 0);
     args.acc = {acc.data(), args.y.sizes};
-    if (two_step()) args.acc_negative = {negative.data(), args.y.sizes};
+    if (two_step_) args.acc_negative = {negative.data(), args.y.sizes};
     kernel_->run(args, {});
     LayerTrace trace;
     trace.layer = &layer;
@@ -52,7 +53,6 @@ class ConvStep final : public Step {
   }
 
  private:
-  bool two_step() const { return layer.weights == "ttq"; }
   int64_t taps() const { return layer.kernel[0] * layer.kernel[1] * layer.in; }
 
   void check_shortcut(const SafetensorsFile& file) const {
@@ -75,10 +75,10 @@ class ConvStep final : public Step {
   /// The steps are not computed with (a and a_neg hold them), but must make sense.
   void read_steps(const SafetensorsFile& file) {
     const TensorInfo& scale = file.get(layer.name + ".weight_scale");
-    const bool per_channel = scale.shape == Shape{layer.out} && !two_step();
+    const bool per_channel = scale.shape == Shape{layer.out} && !two_step_;
     check_steps(
         file, read_floats(file, *this, "weight_scale", per_channel ? Shape{layer.out} : Shape{1}));
-    if (two_step()) check_steps(file, read_floats(file, *this, "weight_scale_neg", {1}));
+    if (two_step_) check_steps(file, read_floats(file, *this, "weight_scale_neg", {1}));
     memory = 0;
   }
   void check_steps(const SafetensorsFile& file, const std::vector<float>& steps) const {
@@ -102,14 +102,13 @@ class ConvStep final : public Step {
     return codes;
   }
 
-  void prepack(const kernels::PackedCodes<Bits>& codes, const kernels::Preference& preference) {
+  void prepare(const kernels::PackedCodes<Bits>& codes, const kernels::Preference& preference) {
     auto args = arguments();
     args.x.sizes = {1, x.height, x.width, x.channels};
     args.weight = codes;
     args.y.sizes = {1, y.height, y.width, y.channels};
     kernel_ = &choose<Op>(args, preference, info);
-    prepacked_ = kernel_->prepack(args);
-    memory += prepacked_->bytes();
+    prepacked_ = prepack(*kernel_, args, *this);
   }
 
   /// What is the same in every run; the codes themselves are not needed once prepacked.
@@ -119,11 +118,12 @@ class ConvStep final : public Step {
     args.weight = {nullptr, layer.out, taps()};
     args.kernel_size = layer.kernel;
     args.geometry = geometry_of(layer);
-    args.two_step = two_step();
+    args.two_step = two_step_;
     args.epilogue = constants_.epilogue(layer);
     return args;
   }
 
+  bool two_step_ = false;
   Constants constants_;
   const kernels::Kernel<Op>* kernel_ = nullptr;
   std::shared_ptr<const kernels::Prepacked> prepacked_;

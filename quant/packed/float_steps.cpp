@@ -21,10 +21,12 @@ class Stem final : public Step {
     weight_ = read_floats(file, *this, "weight", shape);
     constants_ = read_constants(file, *this, false);
     kernel_ = &choose<Op>(arguments(), preference, info);
+    prepacked_ = prepack(*kernel_, arguments(), *this);
   }
 
   void run(const Chunk& chunk) const override {
     Op::Args args = arguments();
+    args.prepacked = prepacked_.get();
     args.x = x.view<const float>(chunk.x, chunk.images);
     args.y = y.view<uint8_t>(chunk.y, chunk.images);
     if (!chunk.trace) return kernel_->run(args, {});
@@ -51,6 +53,7 @@ class Stem final : public Step {
   std::vector<float> weight_;
   Constants constants_;
   const kernels::Kernel<Op>* kernel_;
+  std::shared_ptr<const kernels::Prepacked> prepacked_;
 };
 
 class Linear final : public Step {
@@ -69,22 +72,30 @@ class Linear final : public Step {
     info.macs = layer.out * layer.in;
     weight_ = read_floats(file, *this, "weight", {layer.out, layer.in});
     bias_ = read_floats(file, *this, "bias", {layer.out});
-    kernel_ = &choose<Op>(Op::Args{}, preference, info);
+    kernel_ = &choose<Op>(arguments(), preference, info);
+    prepacked_ = prepack(*kernel_, arguments(), *this);
   }
 
   void run(const Chunk& chunk) const override {
-    Op::Args args;
+    Op::Args args = arguments();
+    args.prepacked = prepacked_.get();
     args.x = {static_cast<const float*>(chunk.x), {chunk.images, layer.in}};
-    args.w = {weight_.data(), {layer.out, layer.in}};
-    args.bias = {bias_.data(), {layer.out}};
     args.y = {static_cast<float*>(chunk.y), {chunk.images, layer.out}};
     kernel_->run(args, {});
     trace_values(chunk, layer, y);
   }
 
  private:
+  Op::Args arguments() const {
+    Op::Args args;
+    args.w = {weight_.data(), {layer.out, layer.in}};
+    args.bias = {bias_.data(), {layer.out}};
+    return args;
+  }
+
   std::vector<float> weight_, bias_;
   const kernels::Kernel<Op>* kernel_;
+  std::shared_ptr<const kernels::Prepacked> prepacked_;
 };
 
 }  // namespace

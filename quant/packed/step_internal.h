@@ -95,4 +95,14 @@ const kernels::Kernel<Op>& choose(const typename Op::Args& args,
   return chosen;
 }
 
+/// What the kernel makes of the weights in `args`, if it packs them at all; the step counts it.
+template <class Op>
+std::shared_ptr<const kernels::Prepacked> prepack(const kernels::Kernel<Op>& kernel,
+                                                  const typename Op::Args& args, Step& step) {
+  if (!kernel.prepack) return nullptr;
+  auto packed = kernel.prepack(args);
+  step.memory += packed->bytes();
+  return packed;
+}
+
 }  // namespace apprentice::packed
