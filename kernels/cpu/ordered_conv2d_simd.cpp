@@ -28,30 +28,36 @@ APPRENTICE_INLINE Vector load_part(const float* from, int64_t count) {
   return v;
 }
 
-/// Results of channels [o, o + lanes) of one pixel, whose first channel lies at `at`.
-APPRENTICE_INLINE void store_results(const OrderedConvBand& b, int64_t at, int64_t o, Vector sum) {
-  const int64_t count = b.out - o;
-  at += o;
+/// Results of kPixels pixels for channels [o, o + lanes), of which there are fewer unless Full; the
+/// first lies at `at`.
+template <bool Full, int kPixels>
+APPRENTICE_INLINE void store_results(const OrderedConvBand& b, const Pixels& px, int64_t at,
+                                     int64_t o, const Vector (&sum)[kPixels]) {
+  const int64_t count = Full ? kLanes : b.out - o, y_step = px.y_step;
   if (b.sums) {
-    if (count >= kLanes)
-      store(b.sums + at, sum);
-    else
-      for (int64_t l = 0; l < count; ++l) b.sums[at + l] = sum[l];
+    for (int k = 0; k < kPixels; ++k) {
+      float* sums = b.sums + at + k * y_step + o;
+      for (int64_t l = 0; l < count; ++l) sums[l] = sum[k][l];
+    }
   }
   if (!b.y) return;
-  const Vector t = fused(sum, load_part(b.a + o, count), load_part(b.b + o, count));
-  const Vector code = to_code(t, b.max_code);
-  if (count >= kLanes)
-    store_code(b.y + at, code);
-  else
-    for (int64_t l = 0; l < count; ++l) b.y[at + l] = (unsigned char)(code[l]);
+  const Vector add = load_part(b.b + o, count), factor = load_part(b.a + o, count);
+  unsigned char* y = b.y + at + o;
+#pragma GCC unroll 16
+  for (int k = 0; k < kPixels; ++k, y += y_step) {
+    const Vector code = to_code(fused(sum[k], factor, add), b.max_code);
+    if (Full)
+      store_code(y, code);
+    else
+      for (int64_t l = 0; l < count; ++l) y[l] = (unsigned char)(code[l]);
+  }
 }
 
 /// Adds `taps` neighbouring taps to the sums. Every third pixel has a pointer of its own, which
 /// reaches the next two by scaled indexing: a register for each would spill.
 template <int kVectors, int kPixels>
 APPRENTICE_INLINE void add_taps(const float* x, int64_t step, const float* w, int64_t padded_out,
-                                int64_t taps, Vector (&sum)[kPixels][kVectors]) {
+                                int64_t taps, Vector (&sum)[kVectors][kPixels]) {
   constexpr int kPointers = (kPixels + 2) / 3;
   const float* at[kPointers];
 #pragma GCC unroll 8
@@ -67,7 +73,7 @@ APPRENTICE_INLINE void add_taps(const float* x, int64_t step, const float* w, in
     for (int k = 0; k < kPixels; ++k) {
       const Vector value = splat<Vector>(at[k / 3][k % 3 * step]);
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sum[k][v] = fused(value, weight[v], sum[k][v]);
+      for (int v = 0; v < kVectors; ++v) sum[v][k] = fused(value, weight[v], sum[v][k]);
     }
 #pragma GCC unroll 8
     for (int k = 0; k < kPointers; ++k) ++at[k];
@@ -77,7 +83,7 @@ APPRENTICE_INLINE void add_taps(const float* x, int64_t step, const float* w, in
 /// Channels [o, o + kVectors * lanes) of kPixels pixels.
 template <int kVectors, int kPixels>
 void tile(const OrderedConvBand& b, const Pixels& px, int64_t o) {
-  Vector sum[kPixels][kVectors] = {};
+  Vector sum[kVectors][kPixels] = {};
   const int64_t row = px.p * b.stride[0] - b.padding[0], col = px.q * b.stride[1] - b.padding[1];
   const bool joined = b.dilation[1] == 1;  // the taps of a row lie side by side
   const int64_t taps = joined ? (px.cols.end - px.cols.begin) * b.in : b.in;
@@ -90,12 +96,12 @@ void tile(const OrderedConvBand& b, const Pixels& px, int64_t o) {
     }
   }
   const int64_t at = (px.p * b.cols + px.q) * b.out;
-#pragma GCC unroll 16
-  for (int k = 0; k < kPixels; ++k) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) {
-      if (o + v * kLanes < b.out) store_results(b, at + k * px.y_step, o + v * kLanes, sum[k][v]);
-    }
+  for (int v = 0; v < kVectors; ++v, o += kLanes) {
+    if (o + kLanes <= b.out)
+      store_results<true>(b, px, at, o, sum[v]);
+    else if (o < b.out)
+      store_results<false>(b, px, at, o, sum[v]);
   }
 }
 

@@ -19,6 +19,7 @@ APPRENTICE_INLINE float fused(float a, float b, float c) { return __builtin_fmaf
 APPRENTICE_INLINE float nearest(float v) { return __builtin_rintf(v); }
 
 #if defined(__AVX512F__)
+APPRENTICE_INLINE Vector broadcast(float v) { return (Vector)_mm512_set1_ps(v); }
 APPRENTICE_INLINE Vector fused(Vector a, Vector b, Vector c) {
   return (Vector)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 }
@@ -26,6 +27,7 @@ APPRENTICE_INLINE Vector nearest(Vector v) {
   return (Vector)_mm512_roundscale_ps((__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 #elif defined(__AVX2__)
+APPRENTICE_INLINE Vector broadcast(float v) { return (Vector)_mm256_set1_ps(v); }
 APPRENTICE_INLINE Vector fused(Vector a, Vector b, Vector c) {
   return (Vector)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 }
@@ -33,6 +35,11 @@ APPRENTICE_INLINE Vector nearest(Vector v) {
   return (Vector)_mm256_round_ps((__m256)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 #else
+APPRENTICE_INLINE Vector broadcast(float v) {
+  Vector all;
+  for (int64_t l = 0; l < kLanes; ++l) all[l] = v;
+  return all;
+}
 APPRENTICE_INLINE Vector fused(Vector a, Vector b, Vector c) {
   for (int64_t l = 0; l < kLanes; ++l) c[l] = __builtin_fmaf(a[l], b[l], c[l]);
   return c;
@@ -43,9 +50,14 @@ APPRENTICE_INLINE Vector nearest(Vector v) {
 }
 #endif
 
+/// v in every lane: a broadcast, from memory where v lies there.
 template <class V>
 APPRENTICE_INLINE V splat(float v) {
-  return V{} + v;
+  if constexpr (sizeof(V) == sizeof(float)) {
+    return v;
+  } else {
+    return broadcast(v);
+  }
 }
 /// clamp(rint(t), 0, top) as kernels::round_to_code: NaN gives 0.
 template <class V>
