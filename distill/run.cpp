@@ -34,7 +34,7 @@ class Maker {
   /// An untrained network, or that of a file whose shapes must fit.
   std::shared_ptr<nn::TensorModule> network(const std::string& arch, const std::string& weights,
                                             int64_t classes) const {
-    const auto make = [&](const std::string& name) {
+    const auto make = [&](const std::string& name, int64_t = 0) {
       return options_.make_model(name, classes, uint64_t(recipe_.train.seed));
     };
     if (weights.empty()) return make(arch);

@@ -46,6 +46,17 @@ ModelInfo info_of(const State& state, const std::string& arch, const std::string
   return info;
 }
 
+/// Rows of the only weight matrix, or 0.
+int64_t classes_of(const nn::StateDict& tensors) {
+  int64_t classes = 0;
+  for (const auto& [name, tensor] : tensors) {
+    if (tensor.rank() != 2 || !name.ends_with(".weight")) continue;
+    if (classes > 0) return 0;
+    classes = tensor.size(0);
+  }
+  return classes;
+}
+
 /// Steps divide: a file with a step that is no positive number would poison everything silently.
 void check_steps(nn::Module& model, const std::string& file) {
   for (const Layer& layer : layers(model)) {
@@ -103,7 +114,8 @@ LoadedModel load_model(const std::string& path, const ModelMaker& make, const st
   check<ConfigError>(loaded.kind != FileKind::packed,
                      "{}: a packed network, which runs as it is; expected a model file", file);
   loaded.info = info_of(state, arch, file);
-  loaded.model = make(loaded.info.arch.substr(0, loaded.info.arch.find(' ')));
+  loaded.model =
+      make(loaded.info.arch.substr(0, loaded.info.arch.find(' ')), classes_of(state.tensors));
   if (loaded.kind == FileKind::packed_weights)
     state = unpack_weights(file);
   else if (loaded.info.policy.quantizes())

@@ -33,8 +33,10 @@ struct LoadedModel {
   ModelInfo info;
   FileKind kind = FileKind::model;
 };
-/// Makes the network of that architecture, whose first word is given.
-using ModelMaker = std::function<std::shared_ptr<nn::TensorModule>(const std::string& arch)>;
+/// Makes the network of that architecture, whose first word is given. `classes` is the number of rows
+/// of the file's only weight matrix, the classifier; 0 if it has none or several.
+using ModelMaker =
+    std::function<std::shared_ptr<nn::TensorModule>(const std::string& arch, int64_t classes)>;
 
 /// Reads a model file, checkpoint folder or file of packed weights. The architecture is `arch` or
 /// else the file's own. MissingInput, DamagedFile; ConfigError if neither names one, or if the file

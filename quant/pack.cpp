@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <apprentice/base/error.h>
+#include <apprentice/base/files.h>
 #include <apprentice/quant/pack_internal.h>
 #include <apprentice/quant/packed_weight_internal.h>
 #include <apprentice/quant/prepare.h>
@@ -54,7 +55,7 @@ void pack(nn::TensorModule& model, const ModelInfo& info, const std::string& pat
       std::any_of(all.begin(), all.end(), [](const Layer& l) { return !!l.activations(); });
   check<ConfigError>(weights, "pack: no weight of the model is quantized, expected quant.weights");
   if (activations)
-    pack_network(model, info, path, options);
+    write_file_durably(path, packed_bytes(model, info, options));
   else
     pack_weights(model, info, path);
 }

@@ -32,6 +32,10 @@ struct PackOptions {
 void pack(nn::TensorModule& model, const ModelInfo& info, const std::string& path,
           const PackOptions& options = {});
 
+/// The bytes of that file, unwritten, for a model whose activations are quantized.
+std::string packed_bytes(nn::TensorModule& model, const ModelInfo& info,
+                         const PackOptions& options = {});
+
 /// A model file's state from a file with packed weights alone: `L.weight` = scale * code in f32, folded
 /// batch norms with mean 0 and variance 1 - eps, all else and the metadata as they are. DamagedFile
 /// naming file and tensor.

@@ -12,8 +12,4 @@ namespace apprentice::quant {
 std::map<std::string, std::string> metadata_of(const ModelInfo& info,
                                                const packed::Description& network);
 
-/// pack() for a model whose activations are quantized.
-void pack_network(nn::TensorModule& model, const ModelInfo& info, const std::string& path,
-                  const PackOptions& options);
-
 }  // namespace apprentice::quant

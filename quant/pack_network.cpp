@@ -209,13 +209,16 @@ class Writer {
   Tensors tensors_;
 };
 
-/// Runs what would be written, on the traced image.
-void check_same_logits(const TracedForward& traced, const Tensor& image,
-                       std::vector<TensorBytes> tensors,
-                       const std::map<std::string, std::string>& metadata) {
+std::string file_of(std::vector<TensorBytes> tensors,
+                    const std::map<std::string, std::string>& metadata) {
   std::string bytes = safetensors_header(tensors, metadata);
   for (const TensorBytes& each : tensors)
     bytes.append(reinterpret_cast<const char*>(each.data.data()), each.data.size());
+  return bytes;
+}
+
+/// Runs what would be written, on the traced image.
+void check_same_logits(const TracedForward& traced, const Tensor& image, const std::string& bytes) {
   const auto file = SafetensorsFile::parse(std::as_bytes(std::span(bytes)), "packed model");
   auto network = packed::PackedNetwork::load(file, packed::PackedNetwork::Options());
   Tensor logits = Tensor::empty(traced.logits.shape());
@@ -245,8 +248,8 @@ Layer only_linear(const std::vector<Layer>& all) {
 
 }  // namespace
 
-void pack_network(nn::TensorModule& model, const ModelInfo& info, const std::string& path,
-                  const PackOptions& options) {
+std::string packed_bytes(nn::TensorModule& model, const ModelInfo& info,
+                         const PackOptions& options) {
   Rng rng(1, RngPurpose::test);
   const Tensor image =
       Tensor::normal({1, options.height, options.width, options.channels}, 0, 1, rng);
@@ -255,9 +258,9 @@ void pack_network(nn::TensorModule& model, const ModelInfo& info, const std::str
   NoGrad no_grad;
   Writer writer(traced, options);
   writer.add_head(linear);
-  const auto metadata = metadata_of(info, writer.network());
-  check_same_logits(traced, image, writer.tensors().entries(), metadata);
-  write_safetensors(path, writer.tensors().entries(), metadata);
+  std::string bytes = file_of(writer.tensors().entries(), metadata_of(info, writer.network()));
+  check_same_logits(traced, image, bytes);
+  return bytes;
 }
 
 }  // namespace apprentice::quant

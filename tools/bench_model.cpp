@@ -2,17 +2,22 @@
 
 #include <cstdio>
 #include <memory>
+#include <span>
 
 #include <omp.h>
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include <apprentice/base/error.h>
+#include <apprentice/base/safetensors.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/ops/arithmetic.h>
 #include <apprentice/core/ops/loss.h>
 #include <apprentice/models/registry.h>
 #include <apprentice/nn/optimizer.h>
 #include <apprentice/packed/packed_network.h>
+#include <apprentice/quant/pack.h>
+#include <apprentice/quant/prepare.h>
 #include <apprentice/tools/benchmark.h>
 #include <apprentice/tools/model_options.h>
 #include <apprentice/tools/verb.h>
@@ -20,12 +25,15 @@
 namespace apprentice::tools {
 namespace {
 
-constexpr int64_t kSide = 32, kChannels = 3, kClasses = 10;
+constexpr int64_t kChannels = 3, kClasses = 10;
 
 struct Options {
   CommonOptions common;
   ModelArgument model;
   std::string teacher;
+  std::string weights;  ///< quantizer of a random packed network; "": none
+  int w_bits = 2, a_bits = 8;
+  int64_t size = 0;  ///< pixels a side; 0: as the architecture says
   int64_t batch = 128;
   int64_t repetitions = 5;
   double seconds = 3;
@@ -35,6 +43,9 @@ void add_timing_options(CLI::App& app, Options& o) {
   app.add_option("--batch", o.batch, "Images a step")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_option("--size", o.size,
+                 "Pixels a side of the images (default: those that the architecture is meant for)")
+      ->check(CLI::PositiveNumber);
   app.add_option("-r,--repetitions", o.repetitions, "Least number of timed runs")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -44,9 +55,33 @@ void add_timing_options(CLI::App& app, Options& o) {
   o.common.add_to(app);
 }
 
-Tensor random_images(int64_t n) {
+Tensor random_images(int64_t n, int64_t height, int64_t width) {
   Rng rng(0, RngPurpose::test);
-  return Tensor::normal({n, kSide, kSide, kChannels}, 0, 1, rng);
+  return Tensor::normal({n, height, width, kChannels}, 0, 1, rng);
+}
+
+/// Pixels a side of the images for this architecture.
+int64_t side(const Options& o, const std::string& arch) {
+  return o.size > 0 ? o.size : architecture(arch).side;
+}
+
+/// A packed network of the initial weights, all but the first and the last layer quantized: as fast as
+/// a trained one.
+packed::PackedNetwork random_packed(const Options& o) {
+  const std::string& arch = o.model.model;
+  const auto model = make_model(arch);
+  const auto layers = quant::layers(*model);
+  quant::Policy policy;
+  policy.layer = {o.weights, o.w_bits, false, "wrpn", o.a_bits};
+  policy.keep = {layers.front().name, layers.back().name};
+  quant::prepare(*model, policy);
+  const int64_t pixels = side(o, arch);
+  quant::calibrate(*model, {random_images(1, pixels, pixels)});
+  const std::string bytes =
+      quant::packed_bytes(*model, {arch, policy, {}}, {.height = pixels, .width = pixels});
+  return packed::PackedNetwork::load(
+      SafetensorsFile::parse(std::as_bytes(std::span(bytes)), arch + " packed"),
+      packed::PackedNetwork::Options());
 }
 
 int report(const Options& o, const std::string& what, const Timing& t) {
@@ -73,35 +108,42 @@ int report(const Options& o, const std::string& what, const Timing& t) {
 }
 
 /// Inference of a packed file, without a tensor in sight: what an embedding program does.
-Timing time_packed(const Options& o, const std::string& path) {
-  auto network = packed::PackedNetwork::load(path);
-  const Tensor x = random_images(o.batch);
+Timing time_packed(const Options& o, packed::PackedNetwork network) {
+  const packed::Description& d = network.description();
+  const Tensor x = random_images(o.batch, d.height, d.width);
   std::vector<float> logits(size_t(o.batch * network.classes()));
   const View2<float> y{logits.data(), {o.batch, network.classes()}};
   return time_runs([&] { network.forward(x.view<float, 4>(), y); }, o.seconds, o.repetitions,
                    false);
 }
 
-Timing time_inference(const Options& o, nn::TensorModule& model) {
+Timing time_inference(const Options& o, nn::TensorModule& model, int64_t pixels) {
   model.eval();
   const NoGrad no_grad;
-  const Tensor x = random_images(o.batch);
+  const Tensor x = random_images(o.batch, pixels, pixels);
   return time_runs([&] { model.forward(x); }, o.seconds, o.repetitions, false);
 }
 
 int run_model(const Options& o) {
   o.common.apply();
-  if (models().has(o.model.model))
-    return report(o, o.model.model + " f32", time_inference(o, *make_model(o.model.model)));
+  const std::string& name = o.model.model;
+  const bool arch = models().has(name);
+  check<UsageError>(arch || o.weights.empty(), "--weights quantizes an architecture, got {}", name);
+  if (!o.weights.empty())
+    return report(o, fmt::format("{} packed {}A-{}W {}", name, o.a_bits, o.w_bits, o.weights),
+                  time_packed(o, random_packed(o)));
+  if (arch) return report(o, name + " f32", time_inference(o, *make_model(name), side(o, name)));
   const std::string path = o.model.path(o.common);
   if (quant::file_kind(path) == quant::FileKind::packed)
-    return report(o, o.model.model + " packed", time_packed(o, path));
-  return report(o, o.model.model, time_inference(o, *o.model.load(o.common).model));
+    return report(o, name + " packed", time_packed(o, packed::PackedNetwork::load(path)));
+  const quant::LoadedModel loaded = o.model.load(o.common);
+  return report(o, name, time_inference(o, *loaded.model, side(o, loaded.info.arch)));
 }
 
 /// One SGD step: forward, loss, backward, update.
 Timing time_step(const Options& o, nn::TensorModule& student, nn::TensorModule* teacher) {
-  const Tensor x = random_images(o.batch);
+  const int64_t pixels = side(o, o.model.model);
+  const Tensor x = random_images(o.batch, pixels, pixels);
   std::vector<int64_t> labels(size_t(o.batch));
   for (size_t i = 0; i < labels.size(); ++i) labels[i] = int64_t(i) % kClasses;
   const Tensor y = Tensor::from(labels, {o.batch});
@@ -145,6 +187,10 @@ int run_step(const Options& o) {
 std::function<int()> add_bench_model(CLI::App& app) {
   auto o = std::make_shared<Options>();
   o->model.add_to(app);
+  app.add_option("--weights", o->weights,
+                 "Pack an architecture's initial weights with this quantizer (twn, ttq, wrpn)");
+  app.add_option("--w-bits", o->w_bits, "Their bits")->capture_default_str();
+  app.add_option("--a-bits", o->a_bits, "Bits of the activations")->capture_default_str();
   add_timing_options(app, *o);
   return [o] { return run_model(*o); };
 }

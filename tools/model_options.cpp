@@ -19,7 +19,11 @@ std::string ModelArgument::path(const CommonOptions& common) const {
 
 quant::LoadedModel ModelArgument::load(const CommonOptions& common) const {
   return quant::load_model(
-      path(common), [](const std::string& name) { return make_model(name); }, arch);
+      path(common),
+      [](const std::string& name, int64_t classes) {
+        return make_model(name, {.classes = classes});
+      },
+      arch);
 }
 
 }  // namespace apprentice::tools

@@ -139,7 +139,9 @@ TEST_CASE("a run leaves its recipe, logs, checkpoints and result") {
   CHECK(verify_checkpoint(last(run)).step == 10);
   CHECK(verify_checkpoint(run + "/checkpoints/best").best_top1 == result.best_top1);
 
-  const auto make = [](const std::string& arch) { return narrow()(arch, 10, 9); };
+  const auto make = [](const std::string& arch, int64_t classes) {
+    return narrow()(arch, classes, 9);
+  };
   const quant::LoadedModel loaded = quant::load_model(last(run), make);
   CHECK(loaded.info.arch == "resnet8");
   CHECK(evaluate(*loaded.model, *colours("test", 40)).top1 == result.test.top1);

@@ -21,7 +21,8 @@ namespace {
 std::shared_ptr<nn::TensorModule> published(const std::string& name) {
   const auto path = data_file("models/cifar10/" + name + ".safetensors");
   if (!path) return nullptr;
-  return quant::load_model(*path, [](const std::string& arch) { return make_model(arch); }).model;
+  return quant::load_model(*path, [](const std::string& arch, int64_t) { return make_model(arch); })
+      .model;
 }
 
 Tensor logits_of(nn::TensorModule& model, const Tensor& x) {

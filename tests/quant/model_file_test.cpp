@@ -20,7 +20,11 @@ namespace {
 
 quant::LoadedModel load(const std::string& path, const std::string& arch = "") {
   return quant::load_model(
-      path, [](const std::string& name) { return make_model(name); }, arch);
+      path,
+      [](const std::string& name, int64_t classes) {
+        return make_model(name, {.classes = classes});
+      },
+      arch);
 }
 
 Tensor logits(nn::TensorModule& model) {
@@ -41,6 +45,14 @@ void reload_edited(Edit&& edit) {
 }
 
 }  // namespace
+
+TEST_CASE("model files: the network is made with as many classes as the file's classifier has") {
+  const TempFolder folder;
+  for (const char* arch : {"resnet8", "resnet18"}) {
+    quant::save_model(folder / "m", *make_model(arch, {.classes = 3, .width = 1}), {arch, {}, {}});
+    CHECK(load(folder / "m").model->forward(random_images(1, 6)).shape() == Shape{1, 3});
+  }
+}
 
 TEST_CASE("model files: a quantized model comes back with its policy and the same logits") {
   for (const Policy& policy : {Policy(), make_policy("twn", 2), make_policy("ttq", 2, "wrpn", 8),

@@ -128,8 +128,8 @@ TEST_CASE("packed ResNet-18: a quantized model that was saved and loaded packs t
   problem.pack();
   const std::string saved = problem.folder / "model.safetensors";
   quant::save_model(saved, *problem.model, problem.info);
-  const auto loaded = quant::load_model(saved, [](const std::string& arch) {
-    return make_model(arch, {.classes = 10, .width = 0.25});
+  const auto loaded = quant::load_model(saved, [](const std::string& arch, int64_t classes) {
+    return make_model(arch, {.classes = classes, .width = 0.25});
   });
   const std::string again = problem.folder / "again.safetensors";
   quant::pack(*loaded.model, loaded.info, again, {.height = kSize, .width = kSize});

@@ -287,8 +287,8 @@ TEST_CASE("packed weights alone: codes and scales are exact, logits within 1e-4"
     CHECK(report.weights_only);
     CHECK(report.layers == 6);
 
-    const auto decoded =
-        quant::load_model(problem.path, [](const std::string& arch) { return make_model(arch); });
+    const auto decoded = quant::load_model(
+        problem.path, [](const std::string& arch, int64_t) { return make_model(arch); });
     CHECK(decoded.kind == quant::FileKind::packed_weights);
     NoGrad no_grad;
     const Tensor x = random_images(3, 4, kSize);

@@ -1,9 +1,11 @@
 #include <cstdio>
 #include <memory>
 
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include <apprentice/base/unit.h>
+#include <apprentice/models/registry.h>
 #include <apprentice/quant/report.h>
 #include <apprentice/tools/model_options.h>
 #include <apprentice/tools/verb.h>
@@ -15,6 +17,7 @@ struct Options {
   CommonOptions common;
   ModelArgument model;
   std::string output;
+  int64_t size = 0;  ///< 0: as the architecture says
 };
 
 int run(const Options& o) {
@@ -22,7 +25,8 @@ int run(const Options& o) {
   const quant::LoadedModel loaded = o.model.load(o.common);
   check<ConfigError>(loaded.info.policy.quantizes(),
                      "{}: the model is not quantized, so there is nothing to pack", o.model.model);
-  quant::pack(*loaded.model, loaded.info, o.output);
+  const int64_t side = o.size > 0 ? o.size : architecture(loaded.info.arch).side;
+  quant::pack(*loaded.model, loaded.info, o.output, {.height = side, .width = side});
   const quant::SizeReport size = quant::size_report(o.output);
   if (o.common.json) {
     const nlohmann::ordered_json report{{"output", o.output},
@@ -49,6 +53,10 @@ APPRENTICE_UNIT(pack) {
                          auto o = std::make_shared<Options>();
                          o->model.add_to(app);
                          app.add_option("output", o->output, "Packed file to write")->required();
+                         app.add_option("--size", o->size,
+                                        "Pixels a side of its images (default: those that the "
+                                        "architecture is meant for)")
+                             ->check(CLI::PositiveNumber);
                          o->common.add_to(app);
                          return [o] { return run(*o); };
                        }});
