@@ -53,6 +53,16 @@ function(apprentice_compile_options target)
   endif()
 endfunction()
 
+# A shared library shows the symbols of tools/cmake/exports.map and no others.
+function(apprentice_hide_symbols target)
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL "SHARED_LIBRARY" AND CMAKE_SYSTEM_NAME STREQUAL "Linux")
+    set(map ${PROJECT_SOURCE_DIR}/tools/cmake/exports.map)
+    target_link_options(${target} PRIVATE -Wl,--version-script=${map})
+    set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS ${map})
+  endif()
+endfunction()
+
 function(apprentice_generate_units name files)
   set(declarations "")
   set(calls "")
@@ -131,8 +141,10 @@ function(apprentice_target name)
   endif()
   add_library(${target} ${kind} ${plain})
   add_library(apprentice::${name} ALIAS ${target})
-  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
+  # No <target>_EXPORTS: a shared build compiles what a static one does.
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} DEFINE_SYMBOL "")
   apprentice_compile_options(${target})
+  apprentice_hide_symbols(${target})
   target_compile_definitions(${target} PRIVATE APPRENTICE_TARGET=${name})
   apprentice_include_link(${name} ${here})
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include/${name}>
