@@ -28,28 +28,39 @@ APPRENTICE_INLINE Vector load_part(const float* from, int64_t count) {
   return v;
 }
 
-/// Results of kPixels pixels for channels [o, o + lanes), of which there are fewer unless Full; the
-/// first lies at `at`.
-template <bool Full, int kPixels>
-APPRENTICE_INLINE void store_results(const OrderedConvBand& b, const Pixels& px, int64_t at,
-                                     int64_t o, const Vector (&sum)[kPixels]) {
-  const int64_t count = Full ? kLanes : b.out - o, y_step = px.y_step;
-  if (b.sums) {
-    for (int k = 0; k < kPixels; ++k) {
-      float* sums = b.sums + at + k * y_step + o;
-      for (int64_t l = 0; l < count; ++l) sums[l] = sum[k][l];
+/// Sums and codes, as far as wanted, of channels [o, out) of some pixels, at most a vector's lanes;
+/// the first lies at `at`.
+[[gnu::noinline]] void store_each(const OrderedConvBand& b, const Pixels& px, int64_t at, int64_t o,
+                                  const Vector* sum, int pixels) {
+  const int64_t count = b.out - o < kLanes ? b.out - o : kLanes;
+  const Vector add = b.y ? load_part(b.b + o, count) : Vector{};
+  const Vector factor = b.y ? load_part(b.a + o, count) : Vector{};
+  for (int k = 0; k < pixels; ++k) {
+    const int64_t first = at + k * px.y_step + o;
+    const Vector code = to_code(fused(sum[k], factor, add), b.max_code);
+    for (int64_t l = 0; l < count; ++l) {
+      if (b.sums) b.sums[first + l] = sum[k][l];
+      if (b.y) b.y[first + l] = (unsigned char)(code[l]);
     }
   }
-  if (!b.y) return;
-  const Vector add = load_part(b.b + o, count), factor = load_part(b.a + o, count);
+}
+
+/// The same; a whole vector of codes, the usual case, from registers.
+template <int kPixels>
+APPRENTICE_INLINE void store_results(const OrderedConvBand& b, const Pixels& px, int64_t at,
+                                     int64_t o, const Vector (&sum)[kPixels]) {
+  if (b.sums || b.out - o < kLanes) {
+    Vector copy[kPixels];
+#pragma GCC unroll 16
+    for (int k = 0; k < kPixels; ++k) copy[k] = sum[k];
+    return store_each(b, px, at, o, copy, kPixels);
+  }
+  const Vector add = load(b.b + o), factor = load(b.a + o);
+  const int64_t y_step = px.y_step;
   unsigned char* y = b.y + at + o;
 #pragma GCC unroll 16
   for (int k = 0; k < kPixels; ++k, y += y_step) {
-    const Vector code = to_code(fused(sum[k], factor, add), b.max_code);
-    if (Full)
-      store_code(y, code);
-    else
-      for (int64_t l = 0; l < count; ++l) y[l] = (unsigned char)(code[l]);
+    store_code(y, to_code(fused(sum[k], factor, add), b.max_code));
   }
 }
 
@@ -98,10 +109,7 @@ void tile(const OrderedConvBand& b, const Pixels& px, int64_t o) {
   const int64_t at = (px.p * b.cols + px.q) * b.out;
 #pragma GCC unroll 4
   for (int v = 0; v < kVectors; ++v, o += kLanes) {
-    if (o + kLanes <= b.out)
-      store_results<true>(b, px, at, o, sum[v]);
-    else if (o < b.out)
-      store_results<false>(b, px, at, o, sum[v]);
+    if (o < b.out) store_results(b, px, at, o, sum[v]);
   }
 }
 
@@ -163,8 +171,9 @@ APPRENTICE_INLINE void run_of(const OrderedConvBand& b, Pixels px, bool down, in
   px.cols = taps_inside(b, 1, px.q);
   px.x_step = (down ? b.stride[0] * b.width : b.stride[1]) * b.in;
   px.y_step = (down ? b.cols : 1) * b.out;
-  for (int64_t tiles = (count + Kind::most - 1) / Kind::most; tiles > 0; --tiles) {
-    const int64_t pixels = (count + tiles - 1) / tiles;
+  int64_t tiles = (count + Kind::most - 1) / Kind::most;
+  for (; count > 0; --tiles) {
+    const int64_t pixels = tiles == 1 ? count : (count + tiles - 1) / tiles;
     Kind::table[pixels](b, px, o);
     (down ? px.p : px.q) += pixels;
     count -= pixels;
