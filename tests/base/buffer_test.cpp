@@ -12,7 +12,8 @@
 using namespace apprentice;
 
 TEST_CASE("a buffer is aligned, writable to its end and wastes at most an eighth") {
-  const size_t bytes = GENERATE(0u, 1u, 63u, 64u, 65u, 1000u, 4096u, 4097u, 1000003u);
+  const size_t bytes = GENERATE(0u, 1u, 63u, 64u, 65u, 1000u, 4096u, 4097u, 1000003u,
+                                (2u << 20) - 1, 2u << 20, (5u << 20) + 1);
   CAPTURE(bytes);
   Buffer buffer(bytes);
   CHECK(reinterpret_cast<uintptr_t>(buffer.data()) % 64 == 0);
