@@ -155,7 +155,7 @@ void run(const typename LowbitConv2d<Bits>::Args& args) {
   const LowbitWinograd w = problem_of<Rows>(args, panels);
   if (w.out_rows * w.out_cols * args.x.size(0) == 0) return;
   const Plan plan = plan_of<Rows>(w, args.x.size(0), panels.blocks);
-  const uint8_t* zeros = zero_bytes(w.in);
+  const uint8_t* zeros = zero_bytes(w.width * w.in);
   const int64_t tasks = plan.groups * plan.shares;
 #pragma omp parallel for if (tasks > 1 && !omp_in_parallel())
   for (int64_t task = 0; task < tasks; ++task) {

@@ -1,4 +1,6 @@
-// v of tiles, 64 channels of a tile at a time. Pixels outside of the image are read from zeros.
+// v of tiles. With 64 channels or more a vector holds channels of one pixel; 32 and 16 channels take
+// 2 and 4 neighbouring tiles at once, their pixels shuffled to where each tile wants them. Rows of
+// pixels outside of the image are read from zeros, columns are masked.
 #include <apprentice/kernels/cpu/intrinsics_internal.h>
 #include <apprentice/kernels/cpu/lowbit_winograd_internal.h>
 
@@ -17,56 +19,139 @@ inline void transform(const __m512i (&d)[4], __m512i (&v)[4]) {
   v[3] = _mm512_sub_epi8(d1, d[3]);
 }
 
-/// v of up to 64 channels of a tile: B^T d B, `load(i, j)` is row i, column j of d.
-template <class Load>
-inline void tile_2d(Load load, uint8_t* v, int64_t plane_bytes) {
-  __m512i b[4][4];  // [column][row]
+/// The bytes [begin, end) of 64.
+inline __mmask64 bytes(int64_t begin, int64_t end) {
+  const uint64_t below_end = end >= 64 ? ~uint64_t(0) : end <= 0 ? 0 : (uint64_t(1) << end) - 1;
+  const uint64_t below_begin = begin <= 0    ? 0
+                               : begin >= 64 ? ~uint64_t(0)
+                                             : (uint64_t(1) << begin) - 1;
+  return below_end & ~below_begin;
+}
+
+/// The last step of a tile: v of one row of B^T d (Rows = 2: row i of 4; Rows = 1: d itself), of
+/// which the first two columns have 128 added.
+template <int Rows>
+inline void store_row(const __m512i (&b)[4], int i, uint8_t* v, int64_t plane_bytes) {
+  __m512i out[4];
+  transform<false>(b, out);
+  if (i == 1 || Rows == 1) out[1] = add_128(out[1]);
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) _mm512_storeu_si512(v + (i * 4 + j) * plane_bytes, out[j]);
+}
+
+/// Up to 64 channels of a tile; `load(i, j)` is row i, column j of d.
+template <int Rows, class Load>
+inline void tile(Load load, uint8_t* v, int64_t plane_bytes) {
+  constexpr int kRows = Rows == 2 ? 4 : 1;
+  __m512i b[kRows][4];
 #pragma GCC unroll 4
   for (int j = 0; j < 4; ++j) {
+    if constexpr (Rows == 1) {
+      b[0][j] = j < 2 ? add_128(load(0, j)) : load(0, j);
+    } else {
+      __m512i d[4], column[4];
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) d[i] = load(i, j);
+      if (j < 2) {
+        transform<true>(d, column);
+      } else {
+        transform<false>(d, column);
+      }
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) b[i][j] = column[i];
+    }
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < kRows; ++i) store_row<Rows>(b[i], i, v, plane_bytes);
+}
+
+/// Rows of pixels of d, from column 0 of the image on; those outside of the image are zeros.
+struct Rows4 {
+  const uint8_t* at[4];
+};
+
+/// All channels of the tile whose d begins at column `col`.
+template <int Rows>
+inline void wide_tile(const LowbitWinograd& w, const Rows4& rows, int64_t col, uint8_t* v) {
+  const int64_t in = w.in;
+  const bool inside = col >= 0 && col + 4 <= w.width;
+  int64_t c = 0;
+  if (inside) {
+    for (; c + 64 <= in; c += 64) {
+      const int64_t at = col * in + c;
+      const auto load = [&](int i, int j) { return _mm512_loadu_si512(rows.at[i] + at + j * in); };
+      tile<Rows>(load, v + c, w.plane_bytes);
+    }
+  }
+  for (; c < in; c += 64) {
+    const __mmask64 channels = bytes(0, in - c);
+    __mmask64 mask[4];
+    for (int j = 0; j < 4; ++j) mask[j] = col + j >= 0 && col + j < w.width ? channels : 0;
+    const int64_t at = col * in + c;
+    const auto load = [&](int i, int j) {
+      return _mm512_maskz_loadu_epi8(mask[j], rows.at[i] + at + j * in);
+    };
+    tile<Rows>(load, v + c, w.plane_bytes);
+  }
+}
+
+/// Columns that 64 / Channels tiles side by side read: their first, second, third and fourth, from
+/// the pixels of three vectors that begin at the first tile's.
+template <int Channels>
+inline void spread(const __m512i (&x)[3], __m512i (&column)[4]) {
+  if constexpr (Channels == 32) {
+    column[0] = _mm512_shuffle_i64x2(x[0], x[1], 0x44);
+    column[1] = _mm512_shuffle_i64x2(x[0], x[1], 0xee);
+    column[2] = _mm512_shuffle_i64x2(x[1], x[2], 0x44);
+    column[3] = _mm512_shuffle_i64x2(x[1], x[2], 0xee);
+  } else {
+    column[0] = _mm512_shuffle_i64x2(x[0], x[1], 0x88);
+    column[1] = _mm512_shuffle_i64x2(x[0], x[1], 0xdd);
+    column[2] = _mm512_alignr_epi64(x[2], column[0], 2);
+    column[3] = _mm512_alignr_epi64(_mm512_shuffle_i64x2(x[2], x[2], 0x01), column[1], 2);
+  }
+}
+
+/// 64 / Channels tiles, the first of whose d begins at column `col`.
+template <int Rows, int Channels>
+inline void narrow_tiles(const LowbitWinograd& w, const Rows4& rows, int64_t col, uint8_t* v) {
+  constexpr int kRows = Rows == 2 ? 4 : 1, kPixels = 64 / Channels;
+  __m512i b[kRows][3];
+#pragma GCC unroll 3
+  for (int k = 0; k < 3; ++k) {
+    const int64_t first = col + k * kPixels;
+    const __mmask64 mask = bytes(-first * Channels, (w.width - first) * Channels);
     __m512i d[4];
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) d[i] = load(i, j);
-    if (j < 2) {  // 128 on the first two columns reaches all positions but one
-      transform<true>(d, b[j]);
+    for (int i = 0; i < kRows; ++i) {
+      d[i] = _mm512_maskz_loadu_epi8(mask, rows.at[i] + first * Channels);
+    }
+    if constexpr (Rows == 1) {
+      b[0][k] = d[0];
     } else {
-      transform<false>(d, b[j]);
+      __m512i column[4];
+      transform<false>(d, column);
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) b[i][k] = column[i];
     }
   }
 #pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    const __m512i row[4] = {b[0][i], b[1][i], b[2][i], b[3][i]};
-    __m512i out[4];
-    transform<false>(row, out);
-    if (i == 1) out[1] = add_128(out[1]);
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) _mm512_storeu_si512(v + (i * 4 + j) * plane_bytes, out[j]);
+  for (int i = 0; i < kRows; ++i) {
+    __m512i column[4];
+    spread<Channels>(b[i], column);
+    column[0] = add_128(column[0]), column[1] = add_128(column[1]);
+    store_row<Rows>(column, i, v, w.plane_bytes);
   }
 }
 
-/// v of up to 64 channels of one row of a tile: B^T d.
-template <class Load>
-inline void tile_1d(Load load, uint8_t* v, int64_t plane_bytes) {
-  __m512i d[4], out[4];
-#pragma GCC unroll 4
-  for (int j = 0; j < 4; ++j) d[j] = load(0, j);
-  transform<true>(d, out);
-  out[1] = _mm512_add_epi8(d[1], d[2]);
-#pragma GCC unroll 4
-  for (int j = 0; j < 4; ++j) _mm512_storeu_si512(v + j * plane_bytes, out[j]);
-}
-
-/// All channels of a tile; at[i][j] is pixel j of row i.
+/// Fetches what the tiles below read first: Rows rows of pixels from `row` on, behind an image those
+/// of the next.
 template <int Rows>
-inline void tile(const LowbitWinograd& w, const uint8_t* const (&at)[4][4], uint8_t* v) {
-  for (int64_t c = 0; c < w.in; c += 64) {
-    const int64_t left = w.in - c;
-    const __mmask64 mask = left >= 64 ? ~__mmask64(0) : (__mmask64(1) << left) - 1;
-    const auto load = [&](int i, int j) { return _mm512_maskz_loadu_epi8(mask, at[i][j] + c); };
-    if constexpr (Rows == 2) {
-      tile_2d(load, v + c, w.plane_bytes);
-    } else {
-      tile_1d(load, v + c, w.plane_bytes);
-    }
+inline void prefetch_next(const LowbitWinograd& w, const uint8_t* image, int64_t row, int64_t first,
+                          int64_t count) {
+  for (int i = 0; i < Rows; ++i) {
+    const uint8_t* from = image + ((row + i) * w.width + first * 2) * w.in;
+    for (int64_t at = 0; at < count * 2 * w.in; at += 64) _mm_prefetch(from + at, _MM_HINT_T0);
   }
 }
 
@@ -74,20 +159,20 @@ inline void tile(const LowbitWinograd& w, const uint8_t* const (&at)[4][4], uint
 template <int Rows>
 void tile_row(const LowbitWinograd& w, const uint8_t* image, int64_t row, int64_t first,
               int64_t count, uint8_t* v) {
-  constexpr int kRows = Rows == 2 ? 4 : 1;
-  for (int64_t tx = first; tx < first + count; ++tx, v += w.padded_in) {
-    const uint8_t* at[4][4];
-    const int64_t col = tx * 2 - w.pad_cols;
-#pragma GCC unroll 4
-    for (int i = 0; i < kRows; ++i) {
-      const bool row_inside = row + i >= 0 && row + i < w.height;
-#pragma GCC unroll 4
-      for (int j = 0; j < 4; ++j) {
-        const bool inside = row_inside && col + j >= 0 && col + j < w.width;
-        at[i][j] = inside ? image + ((row + i) * w.width + col + j) * w.in : w.zeros;
-      }
-    }
-    tile<Rows>(w, at, v);
+  Rows4 rows;
+  for (int i = 0; i < (Rows == 2 ? 4 : 1); ++i) {
+    const bool inside = row + i >= 0 && row + i < w.height;
+    rows.at[i] = inside ? image + (row + i) * w.width * w.in : w.zeros;
+  }
+  prefetch_next<Rows>(w, image, row + (Rows == 2 ? 4 : 1), first, count);
+  int64_t col = first * 2 - w.pad_cols;
+  const int64_t end = col + count * 2;
+  if (w.in == 16) {
+    for (; col < end; col += 8, v += 64) narrow_tiles<Rows, 16>(w, rows, col, v);
+  } else if (w.in == 32) {
+    for (; col < end; col += 4, v += 64) narrow_tiles<Rows, 32>(w, rows, col, v);
+  } else {
+    for (; col < end; col += 2, v += w.padded_in) wide_tile<Rows>(w, rows, col, v);
   }
 }
 

@@ -41,13 +41,14 @@ struct LowbitWinograd : LowbitOutputs {
                          ///< Rows = 1: [position][row and two more][tile column][padded_in]
   int64_t plane_bytes;   ///< from a position to the next
   int32_t* sums;         ///< kWinogradSums of them
-  const uint8_t* zeros;  ///< a row of x
+  const uint8_t* zeros;  ///< as many as a row of x has bytes
 };
 
 /// Tiles that are multiplied at once.
 inline constexpr int64_t kWinogradTiles = 14;
-/// s32 of one set of sums: [position][tile][P, N or two blocks][16].
-inline constexpr int64_t kWinogradSet = 16 * kWinogradTiles * 2 * 16;
+/// s32 of one set of sums, [position][tile][P, N or two blocks][16], and of a position of it.
+inline constexpr int64_t kWinogradStep = kWinogradTiles * 2 * 16;
+inline constexpr int64_t kWinogradSet = 16 * kWinogradStep;
 /// Of two sets: one is summed up while the other is transformed and stored.
 inline constexpr int64_t kWinogradSums = 2 * kWinogradSet;
 
@@ -57,11 +58,12 @@ void lowbit_winograd(const LowbitWinograd& w);
 /// v of `tiles` tiles from `tile` on; writes up to 64 bytes behind a position's last.
 template <int Rows>
 void winograd_input(const LowbitWinograd& w, int64_t tile, int64_t tiles, uint8_t* v);
-/// Outputs of 16 channels from 16 * block on of one tile. `sums` is its first position, of P if
-/// two_step; the next position lies `position_step` further, N lies 16 further.
+/// Outputs of one tile: 16 channels from 16 * block on, or 32 if `panels` is 2 and not two_step.
+/// `sums` is its first position: 16 of P, or of the first block, then 16 of N or of the second block;
+/// the next position lies kWinogradStep further.
 template <int Rows>
-void winograd_output(const LowbitWinograd& w, int64_t block, const OutputPixel& first,
-                     const int32_t* sums, int64_t position_step);
+void winograd_output(const LowbitWinograd& w, int64_t block, int64_t panels,
+                     const OutputPixel& first, const int32_t* sums);
 }  // namespace vnni
 
 }  // namespace apprentice::kernels

@@ -1,5 +1,5 @@
 // From the sums of a tile's positions to its output pixels: A^T m A, then the epilogue of all its
-// pixels at once, 16 channels each.
+// pixels at once. Whole blocks, of which codes alone are wanted, take the fast road.
 #include <apprentice/kernels/cpu/intrinsics_internal.h>
 #include <apprentice/kernels/cpu/lowbit_winograd_internal.h>
 
@@ -23,16 +23,16 @@ inline void transform(const __m512i (&m)[4], __m512i (&y)[2]) {
 
 /// The sums of the tile's pixels, row after row, times WinogradTile::factor.
 template <int Rows>
-inline void transform_tile(const int32_t* sums, int64_t step, __m512i (&y)[Rows * 2]) {
+inline void transform_tile(const int32_t* sums, __m512i (&y)[Rows * 2]) {
   __m512i rows[Rows][4];
 #pragma GCC unroll 4
   for (int j = 0; j < 4; ++j) {
     if constexpr (Rows == 1) {
-      rows[0][j] = _mm512_load_si512(sums + j * step);
+      rows[0][j] = _mm512_load_si512(sums + j * kWinogradStep);
     } else {
       __m512i m[4], both[2];
 #pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i) m[i] = _mm512_load_si512(sums + (i * 4 + j) * step);
+      for (int i = 0; i < 4; ++i) m[i] = _mm512_load_si512(sums + (i * 4 + j) * kWinogradStep);
       transform(m, both);
       rows[0][j] = both[0], rows[1][j] = both[1];
     }
@@ -45,102 +45,67 @@ inline void transform_tile(const int32_t* sums, int64_t step, __m512i (&y)[Rows 
   }
 }
 
-/// Four vectors of s32 as u8, saturated: vector k in 128-bit lane k.
-inline __m512i narrow(const __m512i (&code)[4]) {
-  const __m512i first = _mm512_packs_epi32(code[0], code[1]);
-  const __m512i second = _mm512_packs_epi32(code[2], code[3]);
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  return _mm512_permutexvar_epi32(order, _mm512_packus_epi16(first, second));
-}
+/// A tile's pixels: index in the output, and whether they lie inside of it.
+template <int Rows>
+struct Pixels {
+  int64_t index[Rows * 2];
+  bool inside[Rows * 2];
 
-/// What a tile's 16 outputs have in common.
-struct Block {
-  int64_t first;
-  __mmask16 mask;
-  int64_t pixel[4];  ///< index of the output pixels
-  const uint8_t* residual[4];
-  bool inside[4];
+  Pixels(const LowbitOutputs& w, const OutputPixel& first) {
+    const bool column = first.col + 1 < w.out_cols, row = first.row + 1 < w.out_rows;
+    const int64_t at = (first.image * w.out_rows + first.row) * w.out_cols + first.col;
+#pragma GCC unroll 4
+    for (int k = 0; k < Rows * 2; ++k) {
+      index[k] = at + k / 2 * w.out_cols + k % 2;
+      inside[k] = (k < 2 || row) && (k % 2 == 0 || column);
+    }
+  }
 };
 
+/// The epilogue's constants for sums that are WinogradTile::factor times the convolution. a / factor
+/// is exact, so t is that of the convolution. (Where it is subnormal it may not be, but then what
+/// it adds is far below the rounding of a code.)
 template <int Rows>
-inline void store_acc(const LowbitOutputs& w, const Block& b, const __m512i (&sums)[Rows * 2],
-                      int32_t* acc) {
-  if (!acc) return;
-  constexpr int kShift = Rows;  // factor is 1 << Rows
-  for (int k = 0; k < Rows * 2; ++k) {
-    if (!b.inside[k]) continue;
-    _mm512_mask_storeu_epi32(acc + b.pixel[k] * w.out + b.first, b.mask,
-                             _mm512_srai_epi32(sums[k], kShift));
-  }
+inline __m512 load_factor(__mmask16 mask, const float* a) {
+  const __m512 part = _mm512_set1_ps(1.0f / WinogradTile<Rows>::factor);
+  return _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, a), part);
 }
 
-}  // namespace
+/// clamp(rint(t), ..., max_code); what is negative becomes 0 when narrowed. A NaN stays one in min
+/// and converts to a negative number.
+inline __m512i round_to_code(__m512 t, __m512 max_code) {
+  return _mm512_cvt_roundps_epi32(_mm512_min_ps(max_code, t),
+                                  _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 
+/// Four vectors of s32 as u8, saturated: vector k in 128-bit lane k.
+inline __m512i narrow(__m512i a, __m512i b, __m512i c, __m512i d) {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i words = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+  return _mm512_permutexvar_epi32(order, words);
+}
+
+/// A row of two pixels at a time with two blocks, all pixels at once with one.
 template <int Rows>
-void winograd_output(const LowbitWinograd& w, int64_t block, const OutputPixel& first,
-                     const int32_t* sums, int64_t position_step) {
-  constexpr int kPixels = Rows * 2;
-  Block b;
-  b.first = block * kLanes;
-  b.mask = lanes(0, w.out - b.first);
-#pragma GCC unroll 4
-  for (int k = 0; k < kPixels; ++k) {
-    const int64_t row = first.row + k / 2, col = first.col + k % 2;
-    b.inside[k] = row < w.out_rows && col < w.out_cols;
-    b.pixel[k] = (first.image * w.out_rows + row) * w.out_cols + col;
-  }
-  __m512i acc[kPixels], negative[kPixels];
-  transform_tile<Rows>(sums, position_step, acc);
-  store_acc<Rows>(w, b, acc, w.acc);
-  if (w.two_step) {
-    transform_tile<Rows>(sums + kLanes, position_step, negative);
-    store_acc<Rows>(w, b, negative, w.negative);
-  }
-  if (!w.y) return;
-
-  // The sums are an exact multiple of the convolution, and a / factor is exact, so this is the
-  // epilogue of the convolution. (Where a / factor is subnormal it may not be, but then what it adds
-  // is far below the rounding of a code.)
-  const __m512 part = _mm512_set1_ps(1.0f / WinogradTile<Rows>::factor);
-  const __m512 a = _mm512_mul_ps(_mm512_maskz_loadu_ps(b.mask, w.a + b.first), part);
-  const __m512 constant = _mm512_maskz_loadu_ps(b.mask, w.b + b.first);
-  const __m512 max_code = _mm512_set1_ps(w.max_code);
-  __m512 t[kPixels];
-#pragma GCC unroll 4
-  for (int k = 0; k < kPixels; ++k) t[k] = constant;
-  if (w.two_step) {
-    const __m512 a_negative =
-        _mm512_mul_ps(_mm512_maskz_loadu_ps(b.mask, w.a_negative + b.first), part);
-#pragma GCC unroll 4
-    for (int k = 0; k < kPixels; ++k) {
-      t[k] = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(negative[k]), a_negative, t[k]);
+inline void store_codes(const LowbitWinograd& w, const Pixels<Rows>& pixels, int64_t channel,
+                        const __m512i (&code)[Rows * 2][2]) {
+#pragma GCC unroll 2
+  for (int k = 0; k < Rows * 2; k += 2) {
+    const __m512i bytes = narrow(code[k][0], code[k][1], code[k + 1][0], code[k + 1][1]);
+    uint8_t* y = w.y + pixels.index[k] * w.out + channel;
+    if (pixels.inside[k]) _mm256_storeu_si256((__m256i*)y, _mm512_castsi512_si256(bytes));
+    if (pixels.inside[k + 1]) {
+      _mm256_storeu_si256((__m256i*)(y + w.out), _mm512_extracti64x4_epi64(bytes, 1));
     }
   }
-#pragma GCC unroll 4
-  for (int k = 0; k < kPixels; ++k) t[k] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[k]), a, t[k]);
-  if (w.residual) {
-    const int64_t shift = w.residual_first - b.first;
-    const __mmask16 mask = lanes(shift, shift + w.residual_channels);
-    const __m512 r = _mm512_set1_ps(w.r);
-    const uint8_t* from = w.residual + first.image * w.residual_image_step +
-                          first.row * w.residual_row_step + first.col * w.residual_col_step - shift;
-#pragma GCC unroll 4
-    for (int k = 0; k < kPixels; ++k) {
-      const uint8_t* at = from + k / 2 * w.residual_row_step + k % 2 * w.residual_col_step;
-      const __m128i code = _mm_maskz_loadu_epi8(b.inside[k] ? mask : __mmask16(0), at);
-      t[k] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(code)), r, t[k]);
-    }
-  }
-  __m512i code[4];
-#pragma GCC unroll 4
-  for (int k = 0; k < 4; ++k) {  // a NaN stays one in min, and converts to a negative number
-    const __m512 low = _mm512_min_ps(max_code, t[k % kPixels]);
-    code[k] = _mm512_cvt_roundps_epi32(low, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  }
-  const __m512i bytes = narrow(code);
-  uint8_t* y = w.y + b.first;
+}
+template <int Rows>
+inline void store_codes(const LowbitWinograd& w, const Pixels<Rows>& pixels, int64_t channel,
+                        const __m512i (&code)[Rows * 2][1]) {
+  constexpr int kLast = Rows * 2 - 1;
+  const __m512i bytes = narrow(code[0][0], code[1][0], code[kLast - 1][0], code[kLast][0]);
   const auto store = [&](int k, __m128i v) {
-    if (b.inside[k]) _mm_mask_storeu_epi8(y + b.pixel[k] * w.out, b.mask, v);
+    if (pixels.inside[k]) _mm_storeu_si128((__m128i*)(w.y + pixels.index[k] * w.out + channel), v);
   };
   store(0, _mm512_castsi512_si128(bytes));
   store(1, _mm512_extracti32x4_epi32(bytes, 1));
@@ -149,9 +114,123 @@ void winograd_output(const LowbitWinograd& w, int64_t block, const OutputPixel& 
     store(3, _mm512_extracti32x4_epi32(bytes, 3));
   }
 }
-template void winograd_output<1>(const LowbitWinograd&, int64_t, const OutputPixel&, const int32_t*,
-                                 int64_t);
-template void winograd_output<2>(const LowbitWinograd&, int64_t, const OutputPixel&, const int32_t*,
-                                 int64_t);
+
+/// Codes alone of 16 * Blocks channels that all exist; the shortcut has all of them or is absent.
+template <int Rows, int Blocks, bool Shortcut>
+void store_whole(const LowbitWinograd& w, int64_t block, const OutputPixel& first,
+                 const int32_t* sums) {
+  constexpr int kPixels = Rows * 2;
+  const int64_t channel = block * kLanes;
+  const Pixels<Rows> pixels(w, first);
+  const __m512 max_code = _mm512_set1_ps(w.max_code), r = _mm512_set1_ps(w.r);
+  __m512i code[kPixels][Blocks];
+#pragma GCC unroll 2
+  for (int h = 0; h < Blocks; ++h) {
+    __m512i acc[kPixels];
+    transform_tile<Rows>(sums + h * kLanes, acc);
+    const __m512 a = load_factor<Rows>(0xffff, w.a + channel + h * kLanes);
+    const __m512 b = _mm512_loadu_ps(w.b + channel + h * kLanes);
+#pragma GCC unroll 4
+    for (int k = 0; k < kPixels; ++k) {
+      __m512 t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[k]), a, b);
+      if (Shortcut) {  // a pixel outside reads the first one's
+        const int64_t at = pixels.inside[k] ? pixels.index[k] : pixels.index[0];
+        const __m128i shortcut =
+            _mm_loadu_si128((const __m128i*)(w.residual + at * w.out + channel + h * kLanes));
+        t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(shortcut)), r, t);
+      }
+      code[k][h] = round_to_code(t, max_code);
+    }
+  }
+  store_codes(w, pixels, channel, code);
+}
+
+template <int Rows>
+void store_acc(const LowbitWinograd& w, const Pixels<Rows>& pixels, int64_t channel, __mmask16 mask,
+               const __m512i (&sums)[Rows * 2], int32_t* acc) {
+  constexpr int kShift = Rows;  // WinogradTile::factor is 1 << Rows
+  if (!acc) return;
+  for (int k = 0; k < Rows * 2; ++k) {
+    if (!pixels.inside[k]) continue;
+    _mm512_mask_storeu_epi32(acc + pixels.index[k] * w.out + channel, mask,
+                             _mm512_srai_epi32(sums[k], kShift));
+  }
+}
+
+/// t of the epilogue plus the shortcut, read through option A: channels that it lacks are code 0.
+template <int Rows>
+void add_shortcut(const LowbitWinograd& w, const Pixels<Rows>& pixels, const OutputPixel& first,
+                  int64_t channel, __m512 (&t)[Rows * 2]) {
+  const int64_t shift = w.residual_first - channel;
+  const __mmask16 mask = lanes(shift, shift + w.residual_channels);
+  const __m512 r = _mm512_set1_ps(w.r);
+  for (int k = 0; k < Rows * 2; ++k) {
+    const int64_t at = first.image * w.residual_image_step +
+                       (first.row + k / 2) * w.residual_row_step +
+                       (first.col + k % 2) * w.residual_col_step - shift;
+    const __m128i code =
+        _mm_maskz_loadu_epi8(pixels.inside[k] ? mask : __mmask16(0), w.residual + at);
+    t[k] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(code)), r, t[k]);
+  }
+}
+
+/// Everything that may be wanted of 16 channels; `negative` is null unless two_step.
+template <int Rows>
+void store_block(const LowbitWinograd& w, int64_t block, const OutputPixel& first,
+                 const int32_t* sums, const int32_t* negative) {
+  constexpr int kPixels = Rows * 2;
+  const int64_t channel = block * kLanes;
+  const __mmask16 mask = lanes(0, w.out - channel);
+  const Pixels<Rows> pixels(w, first);
+  __m512i p[kPixels], n[kPixels];
+  transform_tile<Rows>(sums, p);
+  store_acc<Rows>(w, pixels, channel, mask, p, w.acc);
+  if (negative) {
+    transform_tile<Rows>(negative, n);
+    store_acc<Rows>(w, pixels, channel, mask, n, w.negative);
+  }
+  if (!w.y) return;
+  const __m512 a = load_factor<Rows>(mask, w.a + channel);
+  const __m512 b = _mm512_maskz_loadu_ps(mask, w.b + channel);
+  const __m512 a_negative =
+      negative ? load_factor<Rows>(mask, w.a_negative + channel) : _mm512_setzero_ps();
+  __m512 t[kPixels];
+#pragma GCC unroll 4
+  for (int k = 0; k < kPixels; ++k) {
+    t[k] = negative ? _mm512_fnmadd_ps(_mm512_cvtepi32_ps(n[k]), a_negative, b) : b;
+    t[k] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(p[k]), a, t[k]);
+  }
+  if (w.residual) add_shortcut<Rows>(w, pixels, first, channel, t);
+  const __m512 max_code = _mm512_set1_ps(w.max_code);
+  for (int k = 0; k < kPixels; ++k) {
+    if (!pixels.inside[k]) continue;
+    const __m512i code = _mm512_max_epi32(round_to_code(t[k], max_code), _mm512_setzero_si512());
+    _mm_mask_storeu_epi8(w.y + pixels.index[k] * w.out + channel, mask, _mm512_cvtepi32_epi8(code));
+  }
+}
+
+}  // namespace
+
+template <int Rows>
+void winograd_output(const LowbitWinograd& w, int64_t block, int64_t panels,
+                     const OutputPixel& first, const int32_t* sums) {
+  const bool whole = (block + panels) * kLanes <= w.out;
+  const bool plain = !w.acc && !w.two_step &&
+                     (!w.residual || (w.residual_col_step == w.out && w.residual_first == 0));
+  if (whole && plain) {
+    const auto store = panels == 2
+                           ? w.residual ? store_whole<Rows, 2, true> : store_whole<Rows, 2, false>
+                       : w.residual ? store_whole<Rows, 1, true>
+                                    : store_whole<Rows, 1, false>;
+    return store(w, block, first, sums);
+  }
+  if (w.two_step) return store_block<Rows>(w, block, first, sums, sums + kLanes);
+  store_block<Rows>(w, block, first, sums, nullptr);
+  if (panels == 2) store_block<Rows>(w, block + 1, first, sums + kLanes, nullptr);
+}
+template void winograd_output<1>(const LowbitWinograd&, int64_t, int64_t, const OutputPixel&,
+                                 const int32_t*);
+template void winograd_output<2>(const LowbitWinograd&, int64_t, int64_t, const OutputPixel&,
+                                 const int32_t*);
 
 }  // namespace apprentice::kernels::vnni

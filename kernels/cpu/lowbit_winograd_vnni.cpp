@@ -10,6 +10,10 @@
 namespace apprentice::kernels::vnni {
 namespace {
 
+/// Bytes that weights are fetched ahead: those of large layers come from memory or the last cache
+/// level, and the processor by itself fetches too little of two streams.
+constexpr int64_t kAhead = 4096;
+
 /// One position of some tiles and outputs.
 struct Position {
   const int8_t* panel;
@@ -45,7 +49,10 @@ void multiply(const Position& p) {
     for (int64_t step = 0; step < steps; ++step) {
       __m512i u[Panels];
 #pragma GCC unroll 2
-      for (int k = 0; k < Panels; ++k) u[k] = _mm512_load_si512(panel + k * panel_bytes);
+      for (int k = 0; k < Panels; ++k) {
+        u[k] = _mm512_load_si512(panel + k * panel_bytes);
+        _mm_prefetch(panel + k * panel_bytes + kAhead, _MM_HINT_T0);
+      }
 #pragma GCC unroll 14
       for (int t = 0; t < Tiles; ++t) {
         int32_t bytes;
@@ -142,12 +149,13 @@ class Worker {
       p.panel = w_.panels + panel * w_.panel_bytes + position * Tile::runs * steps * 64;
       p.start = w_.start + (panel * Tile::positions + position) * 16;
       p.v = set.v + position * w_.plane_bytes;
-      p.sums = set.sums + position * kPositionStep;
+      p.sums = set.sums + position * kWinogradStep;
       table[set.tiles](p);
       store_tiles(position + 1);
     }
     before_ = set;
     stored_ = 0;
+    pixel_ = pixel_of(set.first);
     odd_ = !odd_;
   }
 
@@ -156,11 +164,8 @@ class Worker {
     const int64_t end = before_.tiles * position / Tile::positions;
     if (stored_ == end) return;
     for (; stored_ < end; ++stored_) {
-      const OutputPixel pixel = pixel_of(before_.first + stored_);
-      const int32_t* sums = before_.sums + stored_ * 32;
-      winograd_output<Rows>(w_, before_.block, pixel, sums, kPositionStep);
-      if (w_.two_step || before_.panels == 1) continue;
-      winograd_output<Rows>(w_, before_.block + 1, pixel, sums + 16, kPositionStep);
+      winograd_output<Rows>(w_, before_.block, before_.panels, pixel_, before_.sums + stored_ * 32);
+      next(pixel_);
     }
   }
 
@@ -169,11 +174,21 @@ class Worker {
     const int64_t row = tile / w_.tile_cols;
     return {row / w_.tile_rows, row % w_.tile_rows * Rows, tile % w_.tile_cols * 2};
   }
+  /// Moves to the next tile.
+  void next(OutputPixel& pixel) const {
+    pixel.col += 2;
+    if (pixel.col < w_.out_cols) return;
+    pixel.col = 0;
+    pixel.row += Rows;
+    if (pixel.row < w_.out_rows) return;
+    pixel.row = 0;
+    ++pixel.image;
+  }
 
-  static constexpr int64_t kPositionStep = kWinogradTiles * 2 * 16;
   const LowbitWinograd& w_;
   Set before_{};
   int64_t stored_ = 0;
+  OutputPixel pixel_{};  ///< of the next tile to store
   int odd_ = 0;
 };
 
