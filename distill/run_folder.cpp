@@ -1,6 +1,7 @@
 #include <apprentice/distill/run_folder.h>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -30,10 +31,13 @@ uint64_t whole_lines(const std::string& path, uint64_t bytes) {
 
 }  // namespace
 
-AppendFile::AppendFile(std::string path, uint64_t bytes) : path_(std::move(path)) {
+AppendFile::AppendFile(std::string path, uint64_t bytes) : AppendFile() {
+  path_ = std::move(path);
   file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   check<CannotCreate>(file_ >= 0, "{}: cannot be opened for writing: {}", path_,
                       std::strerror(errno));
+  check<CannotCreate>(::flock(file_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK,
+                      "{}: another process is writing it", path_);
   bytes_ = whole_lines(path_, bytes);
   check<IoError>(::ftruncate(file_, off_t(bytes_)) == 0, "{}: cannot be cut to {} bytes: {}", path_,
                  bytes_, std::strerror(errno));
@@ -83,8 +87,9 @@ RunFolder RunFolder::create(const std::string& path, const Recipe& recipe,
                             int64_t keep_checkpoints) {
   check_new(path);
   make_folders(path);
+  RunFolder folder(path, 0, 0, keep_checkpoints);  // locks the logs before anything is written
   write_file_durably(path + "/recipe.toml", to_toml(recipe));
-  return RunFolder(path, 0, 0, keep_checkpoints);
+  return folder;
 }
 
 RunFolder RunFolder::reopen(const std::string& path, const RunState& state,

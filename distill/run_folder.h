@@ -9,12 +9,13 @@
 
 namespace apprentice::distill {
 
-/// A file that only grows. A line is on its way to the disk when write() returns.
+/// A file that only grows, and that one process at a time writes. A line is on its way to the disk
+/// when write() returns.
 class AppendFile {
  public:
   AppendFile() = default;
-  /// Opens or makes it and cuts it to `bytes`; a shorter file is left as it is, but for a torn last
-  /// line. CannotCreate or IoError naming the path.
+  /// Opens or makes it, locks it and cuts it to `bytes`; a shorter file is left as it is, but for a
+  /// torn last line. CannotCreate (also while another process has it) or IoError, naming the path.
   AppendFile(std::string path, uint64_t bytes);
   ~AppendFile();
   AppendFile(AppendFile&& other) noexcept;
@@ -30,14 +31,15 @@ class AppendFile {
   uint64_t bytes_ = 0;
 };
 
-/// The folder of a run: recipe.toml, log.jsonl, summary.csv, checkpoints/.
+/// The folder of a run: recipe.toml, log.jsonl, summary.csv, checkpoints/. One process at a time has
+/// it: the logs are locked.
 class RunFolder {
  public:
   /// CannotCreate if the path is taken: anything but an empty folder stands there.
   static void check_new(const std::string& path);
-  /// A new run. CannotCreate if the folder exists and is not empty, or cannot be made.
+  /// A new run. CannotCreate if the folder exists and is not empty, cannot be made, or is in use.
   static RunFolder create(const std::string& path, const Recipe& recipe, int64_t keep_checkpoints);
-  /// A run to go on with. MissingInput without its recipe.toml. The logs are cut to what they were
+  /// A run to go on with. MissingInput without its recipe.toml, CannotCreate if it is in use. The logs are cut to what they were
   /// at the checkpoint, so that no line stands twice.
   static RunFolder reopen(const std::string& path, const RunState& state, int64_t keep_checkpoints);
 

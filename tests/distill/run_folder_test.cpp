@@ -52,6 +52,20 @@ TEST_CASE("a file that only grows is cut to what it was, at a whole line") {
   SECTION("a length within a line is cut back to its start") { CHECK(reopened(6) == "one\nend\n"); }
 }
 
+TEST_CASE("a run that is going on is not touched by a second writer") {
+  const TempFolder folder;
+  const std::string path = folder / "run";
+  const auto reopen = [&] { RunFolder::reopen(path, {}, 2); };
+  {
+    RunFolder run = RunFolder::create(path, {}, 2);
+    run.log({.kind = "train", .step = 1, .fields = {}});
+    const std::string log = read_file(path + "/log.jsonl");
+    CHECK(throws<CannotCreate>(reopen, "log.jsonl", "another process") == "");
+    CHECK(read_file(path + "/log.jsonl") == log);
+  }
+  CHECK_NOTHROW(reopen());
+}
+
 TEST_CASE("a run folder that is taken is refused, one that is empty is not") {
   const TempFolder folder;
   Recipe recipe;
