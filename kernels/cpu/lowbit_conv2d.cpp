@@ -11,6 +11,7 @@
 #include <apprentice/base/cpu.h>
 #include <apprentice/base/unit.h>
 #include <apprentice/kernels/cpu/lowbit_strip_internal.h>
+#include <apprentice/kernels/cpu/parallel_internal.h>
 #include <apprentice/kernels/lowbit_conv2d.h>
 #include <apprentice/kernels/lowbit_panels_internal.h>
 
@@ -168,8 +169,7 @@ void run(const typename LowbitConv2d<Bits>::Args& args, const Isa& isa) {
   s.two_step = args.two_step;
   s.flush_steps = flush_steps<Bits>;
   const int64_t tasks = p.images * p.strips;
-#pragma omp parallel for if (tasks > 1 && !omp_in_parallel())
-  for (int64_t task = 0; task < tasks; ++task) run_strip(args, p, isa, task, s);
+  for_each_task(tasks, [&](int64_t task) { run_strip(args, p, isa, task, s); });
 }
 
 template <int Bits>

@@ -10,6 +10,7 @@
 #include <apprentice/base/cpu.h>
 #include <apprentice/base/unit.h>
 #include <apprentice/kernels/cpu/lowbit_winograd_internal.h>
+#include <apprentice/kernels/cpu/parallel_internal.h>
 #include <apprentice/kernels/lowbit_conv2d.h>
 #include <apprentice/kernels/lowbit_winograd_panels_internal.h>
 
@@ -157,10 +158,7 @@ void run(const typename LowbitConv2d<Bits>::Args& args) {
   const Plan plan = plan_of<Rows>(w, args.x.size(0), panels.blocks);
   const uint8_t* zeros = zero_bytes(w.width * w.in);
   const int64_t tasks = plan.groups * plan.shares;
-#pragma omp parallel for if (tasks > 1 && !omp_in_parallel())
-  for (int64_t task = 0; task < tasks; ++task) {
-    run_task<Rows>(w, plan, panels.blocks, task, zeros);
-  }
+  for_each_task(tasks, [&](int64_t task) { run_task<Rows>(w, plan, panels.blocks, task, zeros); });
 }
 
 template <int Bits, int Rows>

@@ -1,7 +1,6 @@
-#include <omp.h>
-
 #include <apprentice/base/unit.h>
 #include <apprentice/kernels/cpu/max_pool_codes_simd_internal.h>
+#include <apprentice/kernels/cpu/parallel_internal.h>
 #include <apprentice/kernels/cpu/simd_registration_internal.h>
 #include <apprentice/kernels/pool.h>
 
@@ -14,13 +13,12 @@ void run(const MaxPoolCodesSimd& simd, const Args& args) {
   const Pool2dGeometry& g = args.geometry;
   const int64_t height = args.x.size(1), width = args.x.size(2), channels = args.x.size(3);
   const int64_t rows = args.y.size(1), cols = args.y.size(2), tasks = args.y.size(0) * rows;
-#pragma omp parallel for if (tasks > 1 && !omp_in_parallel())
-  for (int64_t task = 0; task < tasks; ++task) {
+  for_each_task(tasks, [&](int64_t task) {
     const auto window = g.window(0, task % rows, height, rows);
     const int64_t first = (task / rows * height + window.begin) * width * channels;
     simd.row({args.x.data + first, window.end - window.begin, width, channels, g.kernel_size[1],
               g.stride[1], g.padding[1], args.y.data + task * cols * channels, cols});
-  }
+  });
 }
 
 std::string refuse(const Args& args) {

@@ -5,6 +5,7 @@
 
 #include <apprentice/base/unit.h>
 #include <apprentice/kernels/cpu/ordered_conv2d_simd_internal.h>
+#include <apprentice/kernels/cpu/parallel_internal.h>
 #include <apprentice/kernels/cpu/simd_registration_internal.h>
 #include <apprentice/kernels/ordered_conv2d.h>
 
@@ -67,8 +68,7 @@ void run(const OrderedConvSimd& simd, const OrderedConv2d::Args& args) {
   const int64_t threads = omp_in_parallel() ? 1 : omp_get_max_threads();
   const int64_t bands = std::min(rows, (threads + images - 1) / std::max<int64_t>(images, 1));
   const int64_t tasks = images * bands;
-#pragma omp parallel for if (tasks > 1 && threads > 1)
-  for (int64_t task = 0; task < tasks; ++task) {
+  for_each_task(tasks, [&](int64_t task) {
     OrderedConvBand b = whole;
     const int64_t image = task / bands, band = task % bands;
     b.begin = rows * band / bands, b.end = rows * (band + 1) / bands;
@@ -77,7 +77,7 @@ void run(const OrderedConvSimd& simd, const OrderedConv2d::Args& args) {
     b.sums = args.sums ? args.sums.data + at : nullptr;
     b.y = args.y ? args.y.data + at : nullptr;
     simd.band(b);
-  }
+  });
 }
 
 }  // namespace

@@ -1,10 +1,9 @@
-#include <omp.h>
-
 #include <algorithm>
 #include <vector>
 
 #include <apprentice/base/unit.h>
 #include <apprentice/kernels/cpu/ordered_linear_simd_internal.h>
+#include <apprentice/kernels/cpu/parallel_internal.h>
 #include <apprentice/kernels/cpu/simd_registration_internal.h>
 #include <apprentice/kernels/ordered_linear.h>
 
@@ -53,15 +52,15 @@ void run(const OrderedLinearSimd& simd, const OrderedLinear::Args& args) {
   const Panels& panels = panels_of(simd, args);
   const int64_t m = args.x.size(0), depth = args.w.size(1), n = args.w.size(0);
   const int64_t blocks = (m + kTaskRows - 1) / kTaskRows, tasks = blocks * panels.count;
-  const bool parallel = tasks > 1 && m * n * depth >= kParallelWork && !omp_in_parallel();
-#pragma omp parallel for if (parallel)
-  for (int64_t task = 0; task < tasks; ++task) {
-    const int64_t row = task % blocks * kTaskRows, panel = task / blocks;
+  const auto task = [&](int64_t i) {
+    const int64_t row = i % blocks * kTaskRows, panel = i / blocks;
     const int64_t first = panel * simd.panel_outputs;
     simd.block({args.x.data + row * depth, panels.values.data() + panel * panels.stride,
                 args.y.data + row * n + first, std::min(kTaskRows, m - row), depth,
                 std::min(simd.panel_outputs, n - first), n});
-  }
+  };
+  if (m * n * depth >= kParallelWork) return for_each_task(tasks, task);
+  for (int64_t i = 0; i < tasks; ++i) task(i);
 }
 
 }  // namespace

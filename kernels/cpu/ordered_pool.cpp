@@ -1,7 +1,6 @@
-#include <omp.h>
-
 #include <apprentice/base/unit.h>
 #include <apprentice/kernels/cpu/ordered_pool_simd_internal.h>
+#include <apprentice/kernels/cpu/parallel_internal.h>
 #include <apprentice/kernels/cpu/simd_registration_internal.h>
 #include <apprentice/kernels/ordered_pool.h>
 
@@ -12,8 +11,7 @@ template <class T>
 void run(const OrderedPoolSimd& simd, const typename OrderedPool<T>::Args& args) {
   const int64_t n = args.x.size(0), pixels = args.x.size(1) * args.x.size(2), c = args.x.size(3);
   const float factor = args.step / float(pixels);
-#pragma omp parallel for if (n > 1 && !omp_in_parallel())
-  for (int64_t i = 0; i < n; ++i) {
+  for_each_task(n, [&](int64_t i) {
     const T* x = args.x.data + i * pixels * c;
     float* y = args.y.data + i * c;
     if constexpr (std::is_same_v<T, float>) {
@@ -21,7 +19,7 @@ void run(const OrderedPoolSimd& simd, const typename OrderedPool<T>::Args& args)
     } else {
       simd.of_u8(x, pixels, c, factor, y);
     }
-  }
+  });
 }
 
 }  // namespace
