@@ -1,0 +1,18 @@
+#pragma once
+
+#include <apprentice/core/ops/conv2d.h>
+
+namespace apprentice {
+
+/// Convolution of codes by the low-bit kernels, summed in s32: exact where the sums of conv2d would
+/// not fit f32 any more. Outside the graph.
+///   y[n,p,q,o] = f32(sum_{r,s,i} x[n, p*sh+r*dh-ph, q*sw+s*dw-pw, i] w[o,r,s,i]), rounded once
+///   x       [n, h, w, c] integers 0 to max_x <= 255, held in f32
+///   weight  [out, kh, kw, c/groups] integers of size max_weight <= 7 at most, held in f32
+///   y       [n, p, q, out] f32
+/// ConfigError if the codes are larger, or if a sum could leave s32: kh kw c/groups max_x max_weight
+/// must be below 2^31. ShapeError as conv2d.
+Tensor integer_conv2d(const Tensor& x, int64_t max_x, const Tensor& weight, int64_t max_weight,
+                      const Conv2dOptions& options = {});
+
+}  // namespace apprentice
