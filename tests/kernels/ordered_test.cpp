@@ -24,11 +24,22 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-/// fn(kernel) for every kernel that this processor runs.
+/// fn(kernel, args) for every kernel that this processor runs, those that pack their weights on
+/// weights packed before, too.
 template <class Op, class Fn>
 void for_kernels(const typename Op::Args& args, Fn fn) {
   for (const auto& kernel : kernels::kernel_table<Op>().kernels()) {
-    if (!kernel.refuse || kernel.refuse(args).empty()) fn(kernel);
+    if (kernel.refuse && !kernel.refuse(args).empty()) continue;
+    fn(kernel, args);
+    if constexpr (requires { args.prepacked; }) {
+      if (!kernel.prepack) continue;
+      const auto prepacked = kernel.prepack(args);
+      CHECK(prepacked->bytes() >= args.w.numel() * int64_t(sizeof(float)));
+      auto packed = args;
+      packed.prepacked = prepacked.get();
+      packed.w.data = nullptr;
+      fn(kernel, packed);
+    }
   }
 }
 
@@ -61,10 +72,10 @@ void compare_conv(const ConvSizes& s, uint64_t seed) {
   kernels::kernel_table<OrderedConv2d>().kernels().back().run(args, {});
   args.sums.data = sums.data();
   args.y.data = codes.data();
-  for_kernels<OrderedConv2d>(args, [&](const auto& kernel) {
+  for_kernels<OrderedConv2d>(args, [&](const auto& kernel, const auto& each) {
     std::fill(sums.begin(), sums.end(), -1.0f);
     std::fill(codes.begin(), codes.end(), uint8_t(77));
-    kernel.run(args, {});
+    kernel.run(each, {});
     INFO(kernel.name << " " << s.h << "x" << s.w << "x" << s.in << " -> " << s.out << " kernel "
                      << s.kernel << " stride " << s.stride << " padding " << s.padding
                      << " dilation " << s.dilation);
@@ -93,6 +104,13 @@ TEST_CASE("every ordered convolution gives the reference's bits", "[ordered]") {
   compare_conv({2, 32, 32, 3, 16, 3, 1, 1, 1}, 1000);
   compare_conv({1, 23, 31, 3, 20, 7, 2, 3, 1}, 1001);
   compare_conv({1, 12, 29, 2, 5, 3, 1, 2, 2}, 1002);
+  // Register blocks of every number of vectors and pixels, on one thread and shared by two.
+  for (const int64_t out : {16, 17, 32, 40, 64, 130}) {
+    for (const int64_t size : {15, 30, 52}) {
+      compare_conv({2, size, size + 1, 3, out, 7, 2, 3, 1}, uint64_t(8 * size + out % 2));
+      compare_conv({1, size / 2, size, 3, out, 3, 1, 1, 1}, uint64_t(8 * size + out / 16 % 2));
+    }
+  }
 }
 
 TEST_CASE("the ordered convolution adds taps in their order and skips those outside", "[ordered]") {
@@ -106,8 +124,8 @@ TEST_CASE("the ordered convolution adds taps in their order and skips those outs
   args.w = {w.data(), {1, 1, 3, 1}};
   args.geometry.padding = {0, 1};
   args.sums = {sums.data(), {1, 1, 3, 1}};
-  for_kernels<OrderedConv2d>(args, [&](const auto& kernel) {
-    kernel.run(args, {});
+  for_kernels<OrderedConv2d>(args, [&](const auto& kernel, const auto& each) {
+    kernel.run(each, {});
     INFO(kernel.name);
     CHECK(sums == std::vector<float>{0x1p24f, 0x1p24f, 2});
   });
@@ -137,9 +155,9 @@ TEST_CASE("every ordered affine map gives the reference's bits", "[ordered]") {
           }
         }
         args.y = {y.data(), {m, n}};
-        for_kernels<OrderedLinear>(args, [&](const auto& kernel) {
+        for_kernels<OrderedLinear>(args, [&](const auto& kernel, const auto& each) {
           std::fill(y.begin(), y.end(), -1.0f);
-          kernel.run(args, {});
+          kernel.run(each, {});
           INFO(kernel.name << " m" << m << " n" << n << " k" << k);
           CHECK(same_bits(y, expected));
         });
@@ -165,16 +183,16 @@ TEST_CASE("pooling codes is the s32 sum times one constant, for u8 and f32 codes
       }
     }
     const OrderedPool<uint8_t>::Args of_u8{{codes.data(), {n, h, w, c}}, step, {y.data(), {n, c}}};
-    for_kernels<OrderedPool<uint8_t>>(of_u8, [&](const auto& kernel) {
+    for_kernels<OrderedPool<uint8_t>>(of_u8, [&](const auto& kernel, const auto& each) {
       std::fill(y.begin(), y.end(), -1.0f);
-      kernel.run(of_u8, {});
+      kernel.run(each, {});
       INFO(kernel.name << " c " << c);
       CHECK(same_bits(y, expected));
     });
     const OrderedPool<float>::Args of_f32{{reals.data(), {n, h, w, c}}, step, {y.data(), {n, c}}};
-    for_kernels<OrderedPool<float>>(of_f32, [&](const auto& kernel) {
+    for_kernels<OrderedPool<float>>(of_f32, [&](const auto& kernel, const auto& each) {
       std::fill(y.begin(), y.end(), -1.0f);
-      kernel.run(of_f32, {});
+      kernel.run(each, {});
       INFO(kernel.name << " c " << c);
       CHECK(same_bits(y, expected));
     });
