@@ -1,6 +1,7 @@
-// Direct low-bit convolution on all cores: an image is cut into strips of output rows; a strip's
-// input is copied once into a thread's own memory with its padding, so the kernel proper has no
-// bounds.
+// Direct low-bit convolution on all cores: an image is cut into strips of output rows, and with few
+// images its outputs are shared out, too. A kernel reads the image in place where it can leave out
+// the taps beyond the edge; else a strip's input is copied once into a thread's own memory with its
+// padding, so that the kernel proper has no bounds.
 #include <omp.h>
 
 #include <algorithm>
@@ -18,12 +19,15 @@
 namespace apprentice::kernels {
 namespace {
 
-/// Input bytes that a strip should not exceed, so that it stays in the first-level cache.
-constexpr int64_t kStripBytes = 24 * 1024;
+/// Input bytes that a strip should not exceed: a copy stays in the first cache level, what is read in
+/// place in the second.
+constexpr int64_t kCopyBytes = 24 * 1024;
+constexpr int64_t kStripBytes = 256 * 1024;
 
 struct Isa {
   int64_t lanes;
   void (*strip)(const LowbitStrip&);
+  bool edges;  ///< leaves out taps beyond the edge of the image
 };
 
 /// Sizes of one convolution.
@@ -33,22 +37,42 @@ struct Problem {
   int64_t kh, kw, padded_width, row_bytes;
   Conv2dGeometry g;
   bool copies;  ///< strips are copied; else windows lie in x itself
+  bool edges;   ///< and may reach beyond it
   int64_t strip_rows, strips;
+  int64_t share, shares;             ///< blocks of outputs of a share
   std::vector<int64_t>* run_offset;  ///< memory of the calling thread, which grows and stays
   int64_t run_steps;
 };
 
-int64_t strip_rows_of(const Problem& p) {
-  const int64_t halo = (p.kh - 1) * p.g.dilation[0] + 1 - p.g.stride[0];
-  const int64_t fitting = (kStripBytes / p.row_bytes - halo) / p.g.stride[0];
+/// Do windows reach over the left and right edge only with the first tap of the first pixel and the
+/// last tap of the last one?
+bool only_outer_taps(const Problem& p) {
+  const int64_t pad = p.g.padding[1], stride = p.g.stride[1];
+  if (pad == 0) return true;
+  const int64_t last = (p.out_cols - 1) * stride - pad;  // first input column of the last pixel
+  return pad == 1 && p.kw > 1 && last + p.kw - 2 < p.width && last - stride + p.kw - 1 < p.width;
+}
+
+/// Cuts the work: rows of an image so that a strip's input fits its cache level, and so that no
+/// thread is idle; with few images rather the outputs than the rows, as weights are then read once.
+void cut(Problem& p, const Isa& isa, int64_t blocks, bool two_step) {
   const int64_t threads = omp_in_parallel() ? 1 : omp_get_max_threads();
-  const int64_t wanted = (threads + p.images - 1) / std::max<int64_t>(p.images, 1);
-  const int64_t even = (p.out_rows + wanted - 1) / wanted;
-  return std::max<int64_t>(1, std::min(even, std::max<int64_t>(4, fitting)));
+  const bool few = p.images % threads != 0 && p.images < 8 * threads;
+  const int64_t unit = two_step || isa.lanes < 16 ? 1 : 2;  // blocks that are computed at once
+  const int64_t units = (blocks + unit - 1) / unit;
+  p.shares = few && !p.copies && units % threads == 0 ? threads : 1;
+  p.share = (units + p.shares - 1) / p.shares * unit;
+  const int64_t halo = (p.kh - 1) * p.g.dilation[0] + 1 - p.g.stride[0];
+  const int64_t bytes = p.copies ? kCopyBytes : kStripBytes;
+  const int64_t fitting = (bytes / p.row_bytes - halo) / p.g.stride[0];
+  const int64_t wanted = few && p.shares == 1 ? threads : 1;
+  const int64_t most = std::min((p.out_rows + wanted - 1) / wanted, std::max<int64_t>(4, fitting));
+  p.strips = (p.out_rows + most - 1) / std::max<int64_t>(most, 1);
+  p.strip_rows = p.strips == 0 ? 1 : (p.out_rows + p.strips - 1) / p.strips;
 }
 
 template <class Args>
-Problem problem_of(const Args& args) {
+Problem problem_of(const Args& args, const Isa& isa, int64_t blocks) {
   static thread_local std::vector<int64_t> run_offset;
   run_offset.clear();
   Problem p;
@@ -59,19 +83,20 @@ Problem problem_of(const Args& args) {
   p.kh = args.kernel_size[0], p.kw = args.kernel_size[1];
   p.out_rows = p.g.out_size(0, p.height, p.kh), p.out_cols = p.g.out_size(1, p.width, p.kw);
   p.out = args.weight.rows;
-  p.copies = p.padded_in != p.in || p.g.padding[0] > 0 || p.g.padding[1] > 0;
+  const bool joined = p.g.dilation[1] == 1;  // the taps of a row lie side by side
+  const bool whole = p.padded_in == p.in;
+  p.edges = isa.edges && whole && joined && p.g.dilation[0] == 1 && only_outer_taps(p);
+  p.copies = !p.edges && (!whole || p.g.padding[0] > 0 || p.g.padding[1] > 0);
   p.padded_width =
       p.copies ? (p.out_cols - 1) * p.g.stride[1] + (p.kw - 1) * p.g.dilation[1] + 1 : p.width;
   p.row_bytes = p.padded_width * p.padded_in;
-  const bool joined = p.g.dilation[1] == 1;  // the taps of a row lie side by side
   for (int64_t r = 0; r < p.kh; ++r) {
     for (int64_t s = 0; s < (joined ? 1 : p.kw); ++s) {
       run_offset.push_back(r * p.g.dilation[0] * p.row_bytes + s * p.g.dilation[1] * p.padded_in);
     }
   }
   p.run_steps = (joined ? p.kw : 1) * p.padded_in / 4;
-  p.strip_rows = strip_rows_of(p);
-  p.strips = (p.out_rows + p.strip_rows - 1) / p.strip_rows;
+  cut(p, isa, blocks, args.two_step);
   return p;
 }
 
@@ -132,8 +157,12 @@ void set_outputs(const Args& args, const Problem& p, int64_t image, int64_t row,
 
 template <class Args>
 void run_strip(const Args& args, const Problem& p, const Isa& isa, int64_t task, LowbitStrip s) {
-  const int64_t image = task / p.strips, row = task % p.strips * p.strip_rows;
+  const int64_t share = task % p.shares, strip = task / p.shares;
+  const int64_t image = strip / p.strips, row = strip % p.strips * p.strip_rows;
+  s.first_block = share * p.share;
+  s.end_block = std::min(s.end_block, s.first_block + p.share);
   s.rows = std::min(p.strip_rows, p.out_rows - row);
+  if (s.rows <= 0) return;
   const int64_t first = row * p.g.stride[0] - p.g.padding[0];
   const uint8_t* x = args.x.data + image * p.height * p.width * p.in;
   if (p.copies) {
@@ -142,7 +171,8 @@ void run_strip(const Args& args, const Problem& p, const Isa& isa, int64_t task,
     copy_strip(p, x, first, rows, copy);
     s.x = copy;
   } else {
-    s.x = x + first * p.row_bytes;
+    s.x = x + first * p.row_bytes - p.g.padding[1] * p.in;
+    s.first_row = first;
   }
   set_outputs(args, p, image, row, s);
   isa.strip(s);
@@ -154,7 +184,7 @@ void run(const typename LowbitConv2d<Bits>::Args& args, const Isa& isa) {
   const int64_t taps = args.kernel_size[0] * args.kernel_size[1];
   if (!args.prepacked) own = make_panels(args.weight, taps, isa.lanes, args.two_step);
   const auto& panels = static_cast<const LowbitPanels&>(own ? *own : *args.prepacked);
-  const Problem p = problem_of(args);
+  const Problem p = problem_of(args, isa, panels.blocks);
   LowbitStrip s{};
   s.row_step = p.g.stride[0] * p.row_bytes;
   s.col_step = p.g.stride[1] * p.padded_in;
@@ -162,13 +192,19 @@ void run(const typename LowbitConv2d<Bits>::Args& args, const Isa& isa) {
   s.run_offset = p.run_offset->data();
   s.runs = int64_t(p.run_offset->size());
   s.run_steps = p.run_steps;
+  s.edges = p.edges;
+  s.row_stride = p.g.stride[0];
+  s.height = p.height;
+  s.tap_steps = p.padded_in / 4;
+  s.left = p.g.padding[1] > 0;
+  s.right = (p.out_cols - 1) * p.g.stride[1] + p.kw - 1 - p.g.padding[1] >= p.width;
   s.panels = panels.data();
   s.panel_bytes = panels.panel_bytes;
   s.end_block = panels.blocks;
   s.out = p.out;
   s.two_step = args.two_step;
   s.flush_steps = flush_steps<Bits>;
-  const int64_t tasks = p.images * p.strips;
+  const int64_t tasks = p.images * p.strips * p.shares;
   for_each_task(tasks, [&](int64_t task) { run_strip(args, p, isa, task, s); });
 }
 
@@ -201,9 +237,9 @@ APPRENTICE_UNIT(lowbit_conv2d) {
   const auto& cpu = apprentice::cpu_features();
   const std::string no_avx2 = cpu.avx2 ? "" : "this CPU has no AVX2";
   const std::string no_vnni = cpu.avx512_vnni ? "" : "this CPU has no AVX-512-VNNI";
-  add<2>("avx2", 10, {8, avx2::lowbit_strip}, no_avx2);
-  add<4>("avx2", 10, {8, avx2::lowbit_strip}, no_avx2);
-  add<2>("vnni", 20, {16, vnni::lowbit_strip}, no_vnni);
-  add<4>("vnni", 20, {16, vnni::lowbit_strip}, no_vnni);
+  add<2>("avx2", 10, {8, avx2::lowbit_strip, false}, no_avx2);
+  add<4>("avx2", 10, {8, avx2::lowbit_strip, false}, no_avx2);
+  add<2>("vnni", 20, {16, vnni::lowbit_strip, true}, no_vnni);
+  add<4>("vnni", 20, {16, vnni::lowbit_strip, true}, no_vnni);
 #endif
 }

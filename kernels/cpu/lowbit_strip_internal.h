@@ -4,8 +4,12 @@
 
 namespace apprentice::kernels {
 
-/// Some output rows of one image: what a SIMD kernel computes in one call, all bounds and padding
-/// resolved. Plain memory only, as files compiled for one instruction set see nothing else.
+/// Some output rows of one image: what a SIMD kernel computes in one call. Plain memory only, as
+/// files compiled for one instruction set see nothing else.
+///
+/// Windows may reach over the edge of the image in one way only, for kernels that ask for it (`edges`
+/// of lowbit_conv2d.cpp): whole rows of taps, and the first tap of the first or the last tap of the
+/// last pixel of a row. Those taps are left out. Else all bounds and padding are resolved.
 ///
 /// The taps of an output pixel are `runs` stretches of `run_steps` groups of 4 input bytes:
 ///   acc[o] = start[o] + sum_{run, step, b<4} x_pixel[run_offset[run] + 4*step + b] * t[o, ...]
@@ -18,6 +22,11 @@ struct LowbitStrip {
   int64_t rows, cols;  ///< output pixels
   const int64_t* run_offset;
   int64_t runs, run_steps;
+
+  bool edges;                             ///< a run is a row of taps, each of tap_steps
+  int64_t first_row, row_stride, height;  ///< of the image: input row of run 0 of row 0
+  int64_t tap_steps;
+  bool left, right;  ///< the first pixel of a row lacks its first tap, the last one its last
 
   const int8_t* panels;
   int64_t panel_bytes;             ///< of one panel

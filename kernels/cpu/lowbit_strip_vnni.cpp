@@ -1,13 +1,18 @@
-// AVX-512-VNNI kernel of low-bit convolution and GEMM. A register block is 1 or 2 panels of 16
-// outputs by kPixels output pixels; a step broadcasts 4 input bytes of a pixel (load port only) and
-// multiplies them with 16 x 4 weights, one vpdpbusd each: u8 x s8 into s32, which cannot saturate.
-#include <apprentice/kernels/cpu/intrinsics_internal.h>
+// AVX-512-VNNI kernel of low-bit convolution. A register block is 1 or 2 panels of 16 outputs by
+// kPixels output pixels; a step broadcasts 4 input bytes of a pixel (load port only) and multiplies
+// them with 16 x 4 weights, one vpdpbusd each: u8 x s8 into s32, which cannot saturate. With one panel
+// loads would be the limit: with 16 input channels a broadcast serves all three pixels that it is a
+// tap of.
+#include <apprentice/kernels/cpu/lowbit_epilogue_vnni_internal.h>
 #include <apprentice/kernels/cpu/lowbit_strip_internal.h>
 
 namespace apprentice::kernels::vnni {
 namespace {
 
 constexpr int64_t kLanes = 16;
+/// Bytes that weights are fetched ahead: those of large layers come from memory or the last cache
+/// level.
+constexpr int64_t kAhead = 4096;
 
 /// 16 output channels from `first` on: constants of the epilogue, channels that there are, and
 /// those that the shortcut has.
@@ -16,13 +21,6 @@ struct Outputs {
   __mmask16 mask, residual_mask;
   int64_t first, residual_shift;
 };
-
-/// The lanes [begin, end).
-inline __mmask16 lanes(int64_t begin, int64_t end) {
-  const uint32_t below_end = end <= 0 ? 0 : end >= kLanes ? 0xffff : (1u << end) - 1;
-  const uint32_t below_begin = begin <= 0 ? 0 : begin >= kLanes ? 0xffff : (1u << begin) - 1;
-  return __mmask16(below_end & ~below_begin);
-}
 
 inline Outputs outputs_of(const LowbitStrip& s, int64_t block) {
   Outputs o;
@@ -44,95 +42,231 @@ inline Outputs outputs_of(const LowbitStrip& s, int64_t block) {
 /// Sums of a tile: [panel][pixel] of 16 s32.
 using Sums = const __m512i*;
 
-/// Codes of `pixels` neighbouring output pixels, the first of which is pixel (row, col).
-template <bool TwoStep, bool Shortcut, bool Full>
-void store_codes(const LowbitStrip& s, const Outputs& o, Sums acc, Sums negative, int64_t row,
-                 int64_t col, int64_t pixels) {
-  const __m512 a = o.a, a_negative = o.a_negative, b = o.b, r = o.r, max_code = o.max_code;
-  const __mmask16 mask = o.mask, residual_mask = o.residual_mask;
-  const int64_t out = s.out, residual_step = s.residual_col_step;
-  uint8_t* y = s.y + (row * s.cols + col) * out + o.first;
-  const uint8_t* residual = s.residual;
-  if (Shortcut) residual += row * s.residual_row_step + col * residual_step - o.residual_shift;
-  for (int64_t p = 0; p < pixels; ++p, y += out) {
-    __m512 t = b;
-    if (TwoStep) t = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(negative[p]), a_negative, t);
-    t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[p]), a, t);
-    if (Shortcut) {  // channels that the shortcut lacks are code 0
-      const __m128i code = _mm_maskz_loadu_epi8(residual_mask, residual + p * residual_step);
-      t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(code)), r, t);
-    }
-    t = _mm512_min_ps(_mm512_max_ps(t, _mm512_setzero_ps()), max_code);
-    const __m128i code = _mm512_cvtepi32_epi8(
-        _mm512_cvt_roundps_epi32(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-    if (Full) {
-      _mm_storeu_si128((__m128i*)y, code);
-    } else {
-      _mm_mask_storeu_epi8(y, mask, code);
-    }
+/// Output pixels of a tile: `pixels` of them from (row, col) on.
+struct Place {
+  int64_t row, col, pixels;
+};
+
+/// The shortcut of the first pixel at channel `first` of y; only what residual_mask tells is there.
+inline const uint8_t* shortcut_of(const LowbitStrip& s, const Outputs& o, const Place& at) {
+  return s.residual + at.row * s.residual_row_step + at.col * s.residual_col_step -
+         o.residual_shift;
+}
+
+/// Code of one pixel, not narrowed yet.
+template <bool TwoStep, bool Shortcut>
+inline __m512i code_of(const LowbitStrip& s, const Outputs& o, __m512i acc, __m512i negative,
+                       const uint8_t* shortcut) {
+  __m512 t = o.b;
+  if (TwoStep) t = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(negative), o.a_negative, t);
+  t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc), o.a, t);
+  if (Shortcut) {  // channels that the shortcut lacks are code 0
+    t = add_codes(_mm_maskz_loadu_epi8(o.residual_mask, shortcut), o.r, t);
+  }
+  (void)s;
+  return round_to_code(t, o.max_code);
+}
+
+/// Codes of one block of outputs, of which some may not exist.
+template <bool TwoStep, bool Shortcut>
+void store_codes(const LowbitStrip& s, const Outputs& o, Sums acc, Sums negative, const Place& at) {
+  uint8_t* y = s.y + (at.row * s.cols + at.col) * s.out + o.first;
+  const uint8_t* shortcut = Shortcut ? shortcut_of(s, o, at) : nullptr;
+  for (int64_t p = 0; p < at.pixels; ++p, y += s.out) {
+    const __m512i code = code_of<TwoStep, Shortcut>(s, o, acc[p], TwoStep ? negative[p] : acc[p],
+                                                    shortcut + p * s.residual_col_step);
+    _mm_mask_storeu_epi8(y, o.mask, narrow(code));
   }
 }
 
-/// Stores what is wanted of a tile for one block of 16 outputs.
+/// Codes of two whole blocks, two pixels at a time.
+template <bool Shortcut>
+void store_pairs(const LowbitStrip& s, const Outputs* o, Sums acc, Sums second, const Place& at) {
+  uint8_t* y = s.y + (at.row * s.cols + at.col) * s.out + o[0].first;
+  const uint8_t* shortcut[2] = {};
+  for (int k = 0; k < 2 && Shortcut; ++k) shortcut[k] = shortcut_of(s, o[k], at);
+  const auto code = [&](int k, int64_t p) {
+    return code_of<false, Shortcut>(s, o[k], (k == 0 ? acc : second)[p], acc[p],
+                                    shortcut[k] + p * s.residual_col_step);
+  };
+  for (int64_t p = 0; p < at.pixels; p += 2, y += 2 * s.out) {
+    const int64_t next = p + 1 < at.pixels ? p + 1 : p;
+    const __m512i bytes = narrow(code(0, p), code(1, p), code(0, next), code(1, next));
+    _mm256_storeu_si256((__m256i*)y, _mm512_castsi512_si256(bytes));
+    if (next == p) return;
+    _mm256_storeu_si256((__m256i*)(y + s.out), _mm512_extracti64x4_epi64(bytes, 1));
+  }
+}
+
+/// Codes of one whole block that is all there is, four pixels at a time.
+template <bool Shortcut>
+void store_fours(const LowbitStrip& s, const Outputs& o, Sums acc, const Place& at) {
+  uint8_t* y = s.y + (at.row * s.cols + at.col) * kLanes;
+  const uint8_t* shortcut = Shortcut ? shortcut_of(s, o, at) : nullptr;
+  const auto code = [&](int64_t p) {
+    const int64_t inside = p < at.pixels ? p : at.pixels - 1;
+    return code_of<false, Shortcut>(s, o, acc[inside], acc[inside],
+                                    shortcut + inside * s.residual_col_step);
+  };
+  for (int64_t p = 0; p < at.pixels; p += 4, y += 4 * kLanes) {
+    const __m512i bytes = narrow(code(p), code(p + 1), code(p + 2), code(p + 3));
+    const int64_t left = (at.pixels - p) * kLanes;
+    const __mmask64 mask = left >= 64 ? ~__mmask64(0) : (__mmask64(1) << left) - 1;
+    _mm512_mask_storeu_epi8(y, mask, bytes);
+  }
+}
+
+inline void store_acc(const LowbitStrip& s, const Outputs& o, Sums acc, int32_t* to,
+                      const Place& at) {
+  if (!to) return;
+  to += (at.row * s.cols + at.col) * s.out + o.first;
+  for (int64_t p = 0; p < at.pixels; ++p, to += s.out) {
+    _mm512_mask_storeu_epi32(to, o.mask, acc[p]);
+  }
+}
+
+/// Stores what is wanted of a tile of two panels: two blocks of outputs, or P and N of one.
 template <bool TwoStep>
-void finish(const LowbitStrip& s, const Outputs& o, Sums acc, Sums negative, int64_t row,
-            int64_t col, int64_t pixels) {
-  const int64_t at = (row * s.cols + col) * s.out + o.first;
-  if (s.acc || s.negative) {
-    for (int64_t p = 0; p < pixels; ++p) {
-      if (s.acc) _mm512_mask_storeu_epi32(s.acc + at + p * s.out, o.mask, acc[p]);
-      if (TwoStep && s.negative) {
-        _mm512_mask_storeu_epi32(s.negative + at + p * s.out, o.mask, negative[p]);
-      }
-    }
-  }
+void finish_two(const LowbitStrip& s, const Outputs* o, Sums first, Sums second, const Place& at) {
+  store_acc(s, o[0], first, s.acc, at);
+  store_acc(s, o[TwoStep ? 0 : 1], second, TwoStep ? s.negative : s.acc, at);
   if (!s.y) return;
-  const bool full = o.mask == 0xffff;
-  const auto store =
-      s.residual ? full ? store_codes<TwoStep, true, true> : store_codes<TwoStep, true, false>
-      : full ? store_codes<TwoStep, false, true>
-                 : store_codes<TwoStep, false, false>;
-  store(s, o, acc, negative, row, col, pixels);
+  if constexpr (TwoStep) {
+    const auto store = s.residual ? store_codes<true, true> : store_codes<true, false>;
+    store(s, o[0], first, second, at);
+  } else if (o[1].mask == 0xffff) {
+    const auto store = s.residual ? store_pairs<true> : store_pairs<false>;
+    store(s, o, first, second, at);
+  } else {
+    const auto store = s.residual ? store_codes<false, true> : store_codes<false, false>;
+    store(s, o[0], first, nullptr, at);
+    store(s, o[1], second, nullptr, at);
+  }
 }
 
-/// Sums of the taps of Pixels neighbouring pixels, whose windows begin at x. Every third pixel has
-/// a pointer of its own, which reaches the next two by scaled indexing: a register for each would
-/// spill.
-template <int Panels, int Pixels>
-inline void multiply(const LowbitStrip& s, const int8_t* panel, const uint8_t* x,
-                     __m512i (&acc)[Panels][Pixels]) {
+void finish_one(const LowbitStrip& s, const Outputs& o, Sums acc, const Place& at) {
+  store_acc(s, o, acc, s.acc, at);
+  if (!s.y) return;
+  if (s.out == kLanes) {
+    return s.residual ? store_fours<true>(s, o, acc, at) : store_fours<false>(s, o, acc, at);
+  }
+  const auto store = s.residual ? store_codes<false, true> : store_codes<false, false>;
+  store(s, o, acc, nullptr, at);
+}
+
+/// Where the windows of a tile's pixels lie, and which of their taps.
+struct Window {
+  const uint8_t* x;            ///< of the first pixel
+  int64_t first_run, end_run;  ///< those in the image
+  bool left, right;            ///< the first pixel lacks its first tap, the last its last
+};
+
+/// Adds `steps` steps to the sums of pixels [Begin, End). Every third pixel has a pointer of its own,
+/// which reaches the next two by scaled indexing: a register for each would spill.
+template <int Begin, int End, int Panels, int Pixels>
+__attribute__((always_inline)) inline void add_steps(const int8_t* panel, int64_t panel_bytes,
+                                                     const uint8_t* x, int64_t step_x,
+                                                     int64_t steps,
+                                                     __m512i (&acc)[Panels][Pixels]) {
   constexpr int kPointers = (Pixels + 2) / 3;
-  const int64_t step_x = s.col_step, panel_bytes = s.panel_bytes, steps = s.run_steps;
-  for (int64_t run = 0; run < s.runs; ++run) {
-    const uint8_t* at[kPointers];
+  const uint8_t* at[kPointers];
 #pragma GCC unroll 8
-    for (int k = 0; k < kPointers; ++k) {
-      at[k] = x + s.run_offset[run] + 3 * k * step_x;
-      asm("" : "+r"(at[k]));  // else the compiler derives them from one another, in more registers
+  for (int k = 0; k < kPointers; ++k) {
+    at[k] = x + 3 * k * step_x;
+    asm("" : "+r"(at[k]));  // else the compiler derives them from one another, in more registers
+  }
+  for (int64_t step = 0; step < steps; ++step) {
+    __m512i w[Panels];
+#pragma GCC unroll 2
+    for (int k = 0; k < Panels; ++k) {
+      w[k] = _mm512_load_si512(panel + k * panel_bytes);
+      _mm_prefetch(panel + k * panel_bytes + kAhead, _MM_HINT_T0);
     }
-    for (int64_t step = 0; step < steps; ++step) {
-      __m512i w[Panels];
-#pragma GCC unroll 2
-      for (int k = 0; k < Panels; ++k) w[k] = _mm512_load_si512(panel + k * panel_bytes);
 #pragma GCC unroll 16
-      for (int p = 0; p < Pixels; ++p) {
-        int32_t bytes;
-        __builtin_memcpy(&bytes, at[p / 3] + p % 3 * step_x, 4);
-        const __m512i v = _mm512_set1_epi32(bytes);
+    for (int p = Begin; p < End; ++p) {
+      int32_t bytes;
+      __builtin_memcpy(&bytes, at[p / 3] + p % 3 * step_x, 4);
+      const __m512i v = _mm512_set1_epi32(bytes);
 #pragma GCC unroll 2
-        for (int k = 0; k < Panels; ++k) acc[k][p] = _mm512_dpbusd_epi32(acc[k][p], v, w[k]);
-      }
-      panel += 64;
+      for (int k = 0; k < Panels; ++k) acc[k][p] = _mm512_dpbusd_epi32(acc[k][p], v, w[k]);
+    }
+    panel += 64;
 #pragma GCC unroll 8
-      for (int k = 0; k < kPointers; ++k) at[k] += 4;
+    for (int k = 0; k < kPointers; ++k) at[k] += 4;
+  }
+}
+
+/// Sums of the taps of Pixels neighbouring pixels.
+template <int Panels, int Pixels>
+inline void multiply(const LowbitStrip& s, const int8_t* panel, const Window& w,
+                     __m512i (&acc)[Panels][Pixels]) {
+  const int64_t step_x = s.col_step, panel_bytes = s.panel_bytes, tap = s.tap_steps;
+  panel += w.first_run * s.run_steps * 64;
+  for (int64_t run = w.first_run; run < w.end_run; ++run) {
+    const uint8_t* x = w.x + s.run_offset[run];
+    int64_t steps = s.run_steps;
+    if (w.left) {
+      add_steps<1, Pixels>(panel, panel_bytes, x, step_x, tap, acc);
+      panel += tap * 64, x += tap * 4, steps -= tap;
+    }
+    if (w.right) steps -= tap;
+    add_steps<0, Pixels>(panel, panel_bytes, x, step_x, steps, acc);
+    panel += steps * 64, x += steps * 4;
+    if (w.right) {
+      add_steps<0, Pixels - 1>(panel, panel_bytes, x, step_x, tap, acc);
+      panel += tap * 64;
     }
   }
+}
+
+/// The same with 3 taps a row, stride 1 and 16 input channels: column by column of the input, each of
+/// which is the third, second and first tap of three pixels.
+template <int Pixels>
+inline void multiply_16(const LowbitStrip& s, const int8_t* panel, const Window& w,
+                        __m512i (&acc)[1][Pixels]) {
+  alignas(16) static constexpr uint8_t zeros[16] = {};
+  for (int64_t run = w.first_run; run < w.end_run; ++run) {
+    const uint8_t* x = w.x + s.run_offset[run];
+    const int8_t* weights = panel + run * 12 * 64;
+    const uint8_t* first = w.left ? zeros : x;
+    const uint8_t* last = w.right ? zeros : x + (Pixels + 1) * 16;
+    for (int64_t step = 0; step < 4; ++step, weights += 64) {
+      __m512i t[3];
+#pragma GCC unroll 3
+      for (int k = 0; k < 3; ++k) t[k] = _mm512_load_si512(weights + k * 4 * 64);
+#pragma GCC unroll 18
+      for (int col = 0; col < Pixels + 2; ++col) {
+        const uint8_t* from = col == 0 ? first : col == Pixels + 1 ? last : x + col * 16;
+        int32_t bytes;
+        __builtin_memcpy(&bytes, from + step * 4, 4);
+        const __m512i v = _mm512_set1_epi32(bytes);
+#pragma GCC unroll 3
+        for (int k = 2; k >= 0; --k) {
+          const int p = col - k;
+          if (p >= 0 && p < Pixels) acc[0][p] = _mm512_dpbusd_epi32(acc[0][p], v, t[k]);
+        }
+      }
+    }
+  }
+}
+
+template <int Panels, int Pixels>
+inline Window window_of(const LowbitStrip& s, const Place& at) {
+  Window w{s.x + at.row * s.row_step + at.col * s.col_step, 0, s.runs, false, false};
+  if (!s.edges) return w;
+  const int64_t top = s.first_row + at.row * s.row_stride;  // input row of run 0
+  if (top < 0) w.first_run = -top < s.runs ? -top : s.runs;
+  if (top + s.runs > s.height) w.end_run = s.height - top;
+  w.left = s.left && at.col == 0;
+  w.right = s.right && at.col + Pixels == s.cols;
+  return w;
 }
 
 /// Pixels neighbouring output pixels from column `col` of row `row`; `block` is the first block of
 /// 16 outputs, of which there are Panels (one step) or one (two steps: panels P and N).
 template <int Panels, int Pixels, bool TwoStep>
 void tile(const LowbitStrip& s, const Outputs* outputs, int64_t block, int64_t row, int64_t col) {
+  const Place at = {row, col, Pixels};
   __m512i acc[Panels][Pixels];
 #pragma GCC unroll 2
   for (int k = 0; k < Panels; ++k) {
@@ -143,7 +277,17 @@ void tile(const LowbitStrip& s, const Outputs* outputs, int64_t block, int64_t r
     for (int p = 0; p < Pixels; ++p) acc[k][p] = start;
   }
   const int8_t* panel = s.panels + block * (TwoStep ? 2 : 1) * s.panel_bytes;
-  multiply<Panels, Pixels>(s, panel, s.x + row * s.row_step + col * s.col_step, acc);
+  const Window window = window_of<Panels, Pixels>(s, at);
+  if constexpr (Panels == 1) {
+    const bool sixteen = s.edges && s.tap_steps == 4 && s.run_steps == 12 && s.col_step == 16;
+    if (sixteen) {
+      multiply_16<Pixels>(s, panel, window, acc);
+    } else {
+      multiply<Panels, Pixels>(s, panel, window, acc);
+    }
+  } else {
+    multiply<Panels, Pixels>(s, panel, window, acc);
+  }
 
   __m512i sums[Panels][Pixels];
 #pragma GCC unroll 2
@@ -151,9 +295,10 @@ void tile(const LowbitStrip& s, const Outputs* outputs, int64_t block, int64_t r
 #pragma GCC unroll 16
     for (int p = 0; p < Pixels; ++p) sums[k][p] = acc[k][p];
   }
-  if (TwoStep) return finish<true>(s, outputs[0], sums[0], sums[Panels - 1], row, col, Pixels);
-  for (int k = 0; k < Panels; ++k) {
-    finish<false>(s, outputs[k], sums[k], nullptr, row, col, Pixels);
+  if constexpr (Panels == 2) {
+    finish_two<TwoStep>(s, outputs, sums[0], sums[1], at);
+  } else {
+    finish_one(s, outputs[0], sums[0], at);
   }
 }
 

@@ -1,19 +1,12 @@
 // From the sums of a tile's positions to its output pixels: A^T m A, then the epilogue of all its
 // pixels at once. Whole blocks, of which codes alone are wanted, take the fast road.
-#include <apprentice/kernels/cpu/intrinsics_internal.h>
+#include <apprentice/kernels/cpu/lowbit_epilogue_vnni_internal.h>
 #include <apprentice/kernels/cpu/lowbit_winograd_internal.h>
 
 namespace apprentice::kernels::vnni {
 namespace {
 
 constexpr int64_t kLanes = 16;
-
-/// The lanes [begin, end).
-inline __mmask16 lanes(int64_t begin, int64_t end) {
-  const uint32_t below_end = end <= 0 ? 0 : end >= kLanes ? 0xffff : (1u << end) - 1;
-  const uint32_t below_begin = begin <= 0 ? 0 : begin >= kLanes ? 0xffff : (1u << begin) - 1;
-  return __mmask16(below_end & ~below_begin);
-}
 
 /// y[0] = m0 + m1 + m2, y[1] = m1 - m2 - m3.
 inline void transform(const __m512i (&m)[4], __m512i (&y)[2]) {
@@ -71,20 +64,6 @@ inline __m512 load_factor(__mmask16 mask, const float* a) {
   return _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, a), part);
 }
 
-/// clamp(rint(t), ..., max_code); what is negative becomes 0 when narrowed. A NaN stays one in min
-/// and converts to a negative number.
-inline __m512i round_to_code(__m512 t, __m512 max_code) {
-  return _mm512_cvt_roundps_epi32(_mm512_min_ps(max_code, t),
-                                  _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-}
-
-/// Four vectors of s32 as u8, saturated: vector k in 128-bit lane k.
-inline __m512i narrow(__m512i a, __m512i b, __m512i c, __m512i d) {
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  const __m512i words = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
-  return _mm512_permutexvar_epi32(order, words);
-}
-
 /// A row of two pixels at a time with two blocks, all pixels at once with one.
 template <int Rows>
 inline void store_codes(const LowbitWinograd& w, const Pixels<Rows>& pixels, int64_t channel,
@@ -137,7 +116,7 @@ void store_whole(const LowbitWinograd& w, int64_t block, const OutputPixel& firs
         const int64_t at = pixels.inside[k] ? pixels.index[k] : pixels.index[0];
         const __m128i shortcut =
             _mm_loadu_si128((const __m128i*)(w.residual + at * w.out + channel + h * kLanes));
-        t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(shortcut)), r, t);
+        t = add_codes(shortcut, r, t);
       }
       code[k][h] = round_to_code(t, max_code);
     }
@@ -170,7 +149,7 @@ void add_shortcut(const LowbitWinograd& w, const Pixels<Rows>& pixels, const Out
                        (first.col + k % 2) * w.residual_col_step - shift;
     const __m128i code =
         _mm_maskz_loadu_epi8(pixels.inside[k] ? mask : __mmask16(0), w.residual + at);
-    t[k] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(code)), r, t[k]);
+    t[k] = add_codes(code, r, t[k]);
   }
 }
 
@@ -204,8 +183,8 @@ void store_block(const LowbitWinograd& w, int64_t block, const OutputPixel& firs
   const __m512 max_code = _mm512_set1_ps(w.max_code);
   for (int k = 0; k < kPixels; ++k) {
     if (!pixels.inside[k]) continue;
-    const __m512i code = _mm512_max_epi32(round_to_code(t[k], max_code), _mm512_setzero_si512());
-    _mm_mask_storeu_epi8(w.y + pixels.index[k] * w.out + channel, mask, _mm512_cvtepi32_epi8(code));
+    _mm_mask_storeu_epi8(w.y + pixels.index[k] * w.out + channel, mask,
+                         narrow(round_to_code(t[k], max_code)));
   }
 }
 

@@ -13,23 +13,19 @@ using test::Sizes;
 TEMPLATE_TEST_CASE_SIG("low-bit convolution equals its reference for every small geometry",
                        "[lowbit]", ((int Bits), Bits), 2, 4) {
   uint64_t seed = 0;
-  for (int64_t size = 1; size <= 9; ++size) {
-    for (const int64_t stride : {1, 2}) {
-      for (const int64_t padding : {0, 1, 2}) {
-        for (const int64_t kernel : {1, 3, 5}) {
-          ++seed;
-          const bool two_step = Bits == 2 && seed % 2 == 0;
-          const Sizes sizes = {1 + int64_t(seed % 3),
-                               size,
-                               1 + (size * 5) % 9,
-                               3,
-                               17,
-                               kernel,
-                               stride,
-                               padding,
-                               1,
-                               two_step};
-          compare_kernels<Bits>(sizes, Shortcut(seed % 3), seed);
+  // 3 channels are copied and padded; 8 and 16 are read in place, 16 to 16 by a kernel of their own.
+  for (const int64_t in : {3, 8, 16}) {
+    for (int64_t size = 1; size <= 9; ++size) {
+      for (const int64_t stride : {1, 2}) {
+        for (const int64_t padding : {0, 1, 2}) {
+          for (const int64_t kernel : {1, 2, 3, 5}) {
+            ++seed;
+            const bool two_step = Bits == 2 && seed % 3 == 0;
+            const int64_t images = 1 + int64_t(seed % 3), width = 1 + (size * 5 + in) % 9;
+            compare_kernels<Bits>(
+                {images, size, width, in, in == 16 ? 16 : 17, kernel, stride, padding, 1, two_step},
+                Shortcut(seed % 3), seed);
+          }
         }
       }
     }
@@ -71,16 +67,24 @@ TEST_CASE("low-bit convolution reads shortcuts of any number of channels through
   }
 }
 
-TEST_CASE("low-bit convolution is the same for 1 and 2 threads", "[lowbit]") {
-  test::ConvProblem<2> problem({3, 9, 9, 16, 33, 3, 1, 1, 1, false}, Shortcut::plain, 3000);
-  for (const auto& kernel : kernels::kernel_table<LowbitConv2d<2>>().kernels()) {
-    if (kernel.refuse && !kernel.refuse(problem.args()).empty()) continue;
-    INFO(kernel.name);
-    const auto with = [&](int count) {
-      const test::Threads threads(count);
-      return problem.run(kernel);
-    };
-    CHECK(bool(with(1) == with(2)));
+TEST_CASE("low-bit convolution is the same for 1 and 2 threads, however work is shared out",
+          "[lowbit]") {
+  // Images; rows; outputs of one image, with one step and with two.
+  const Sizes cases[] = {{4, 9, 9, 16, 33, 3, 1, 1, 1, false},
+                         {3, 9, 9, 16, 33, 3, 1, 1, 1, false},
+                         {1, 9, 9, 8, 64, 3, 2, 1, 1, false},
+                         {1, 9, 9, 8, 64, 3, 1, 1, 1, true}};
+  for (const Sizes& sizes : cases) {
+    test::ConvProblem<2> problem(sizes, Shortcut::plain, 3000);
+    for (const auto& kernel : kernels::kernel_table<LowbitConv2d<2>>().kernels()) {
+      if (kernel.refuse && !kernel.refuse(problem.args()).empty()) continue;
+      INFO(kernel.name << " n" << sizes.n << " out " << sizes.out);
+      const auto with = [&](int count) {
+        const test::Threads threads(count);
+        return problem.run(kernel);
+      };
+      CHECK(bool(with(1) == with(2)));
+    }
   }
 }
 
