@@ -4,6 +4,7 @@
 
 #include <apprentice/base/error.h>
 #include <apprentice/core/autograd.h>
+#include <apprentice/core/integer_conv2d.h>
 #include <apprentice/core/ops/arithmetic.h>
 #include <apprentice/core/ops/conv2d.h>
 #include <apprentice/kernels/epilogue.h>
@@ -15,6 +16,8 @@ namespace {
 
 /// Integers below this are exact in f32.
 constexpr int64_t kExactLimit = int64_t(1) << 24;
+/// What integer_conv2d takes: weight codes up to this, and sums below s32.
+constexpr int64_t kMostInteger = 7, kIntegerLimit = int64_t(1) << 31;
 
 /// What the sums of x.data and weight.data have to be multiplied by; undefined for 1.
 Tensor step_of_sums(const Scaled& x, const Tensor& weight_step) {
@@ -140,10 +143,13 @@ Tensor ConvBn2d::sums(const Scaled& x, const Tensor& data, int64_t max_code) con
   const Conv2d::Options& o = options_.conv;
   if (x.coded() && max_code > 0) {
     const int64_t terms = o.kernel_size[0] * o.kernel_size[1] * o.in / o.groups;
-    check<ConfigError>(terms * x.max_code * max_code < kExactLimit,
-                       "{}: sums of {} products of codes up to {} and {} are not exact in f32",
+    const int64_t largest = terms * x.max_code * max_code;
+    if (largest < kExactLimit) return conv2d(x.data, data, {}, conv_->geometry());
+    check<ConfigError>(max_code <= kMostInteger && largest < kIntegerLimit,
+                       "{}: sums of {} products of codes up to {} and {} are exact neither in f32 "
+                       "nor by the integer kernels",
                        options_.conv_name, terms, x.max_code, max_code);
-    return conv2d(x.data, data, {}, conv_->geometry());
+    return integer_conv2d(x.data, x.max_code, data, max_code, conv_->geometry());
   }
   if (o.groups != 1) return conv2d(x.data, data, {}, conv_->geometry());
   return ordered_sums(x.data, data, conv_->geometry());

@@ -37,8 +37,10 @@ class ActivationTransform {
 ///     convolves, adds the residual and clamps;
 ///   activation quantizer: kernels/epilogue.h exactly as the packed network runs it, on the integer
 ///     sums where x and weight are codes, else (the stem) on sums in fixed order (groups of 1);
-///     the clamp to [0, max_code] is the ReLU (of a signed output, its range). ConfigError if the integers could reach 2^24, where
-///     f32 stops being exact. In f64, which has no epilogue, the way of train mode is taken.
+///     the clamp to [0, max_code] is the ReLU (of a signed output, its range). Integers that could
+///     reach 2^24, where f32 stops being exact, are summed in s32 (core/integer_conv2d.h);
+///     ConfigError if its limits are passed. In f64, which has no epilogue, the way of train mode is
+///     taken.
 class ConvBn2d final : public Module {
  public:
   struct Options {

@@ -209,7 +209,33 @@ TEST_CASE("sums of real images are taken tap by tap, in f32, by every family of 
             sum_at(x, w, 0, p, 1, o, [](float tap) { return tap; }));
 }
 
-TEST_CASE("integers that f32 cannot hold and shortcuts that do not fit are refused") {
+TEST_CASE("integers that f32 cannot hold are summed in s32 and rounded once") {
+  Rng rng(12, RngPurpose::test);
+  const int64_t in = 4000;
+  auto layer = make_layer(rng, true, in);
+  layer->set_activation(std::make_shared<Grid>(500000.0f, 255));
+  const nn::EffectiveWeight weight{
+      random_codes({5, 3, 3, in}, 6, 7, rng), Tensor::full({1}, 1), {}, 7};
+  layer->conv().parametrize("weight", std::make_shared<Codes>(weight));
+  layer->eval();
+  nn::Observation seen;
+  layer->set_observer([&](const nn::Observation& o) { seen = o; });
+  NoGrad no_grad;
+  const Tensor x = random_codes({1, 4, 4, in}, 254, 255, rng);
+  layer->forward({x, Tensor::full({1}, 1), 255});
+  const auto xs = x.view<float, 4>(), ws = weight.data.view<float, 4>();
+  for (int64_t o = 0; o < 5; ++o) {
+    int64_t sum = 0;  // of the second pixel, whose window lies inside
+    for (int64_t r = 0; r < 3; ++r)
+      for (int64_t s = 0; s < 3; ++s)
+        for (int64_t i = 0; i < in; ++i)
+          sum += int64_t(xs(0, 1 + r, 1 + s, i)) * int64_t(ws(o, r, s, i));
+    CHECK(sum > int64_t(1) << 25);
+    CHECK(seen.sums.view<float, 4>()(0, 1, 1, o) == float(sum));
+  }
+}
+
+TEST_CASE("integers that s32 cannot hold and shortcuts that do not fit are refused") {
   Rng rng(1, RngPurpose::test);
   auto layer = make_layer(rng);
   layer->set_activation(std::make_shared<Grid>(1.0f, 255));
