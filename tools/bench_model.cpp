@@ -18,6 +18,7 @@
 #include <apprentice/packed/packed_network.h>
 #include <apprentice/quant/pack.h>
 #include <apprentice/quant/prepare.h>
+#include <apprentice/tools/bench_layers.h>
 #include <apprentice/tools/benchmark.h>
 #include <apprentice/tools/model_options.h>
 #include <apprentice/tools/verb.h>
@@ -37,6 +38,7 @@ struct Options {
   int64_t batch = 128;
   int64_t repetitions = 5;
   double seconds = 3;
+  bool layers = false, md = false;  ///< packed networks: times of the layers, as Markdown
 };
 
 void add_timing_options(CLI::App& app, Options& o) {
@@ -84,37 +86,64 @@ packed::PackedNetwork random_packed(const Options& o) {
       packed::PackedNetwork::Options());
 }
 
+using Json = nlohmann::ordered_json;
+
+Json json_of(const Options& o, const std::string& what, const Timing& t) {
+  return {{"what", what},
+          {"threads", omp_get_max_threads()},
+          {"batch", o.batch},
+          {"median_ms", t.median * 1e3},
+          {"min_ms", t.min * 1e3},
+          {"max_ms", t.max * 1e3},
+          {"runs", t.runs},
+          {"images_per_s", double(o.batch) / t.median},
+          {"peak_rss_bytes", peak_rss_bytes()}};
+}
+
 int report(const Options& o, const std::string& what, const Timing& t) {
-  const double rate = double(o.batch) / t.median;
   if (o.common.json) {
-    const nlohmann::ordered_json out{{"what", what},
-                                     {"threads", omp_get_max_threads()},
-                                     {"batch", o.batch},
-                                     {"median_ms", t.median * 1e3},
-                                     {"min_ms", t.min * 1e3},
-                                     {"max_ms", t.max * 1e3},
-                                     {"runs", t.runs},
-                                     {"images_per_s", rate},
-                                     {"peak_rss_bytes", peak_rss_bytes()}};
-    std::printf("%s\n", out.dump().c_str());
+    std::printf("%s\n", json_of(o, what, t).dump().c_str());
     return 0;
   }
   std::printf(
       "%s  batch %lld  threads %d  median %.3f ms  min %.3f ms  %.0f images/s  n=%lld  "
       "peak RSS %.0f MiB\n",
-      what.c_str(), (long long)o.batch, omp_get_max_threads(), t.median * 1e3, t.min * 1e3, rate,
-      (long long)t.runs, double(peak_rss_bytes()) / (1 << 20));
+      what.c_str(), (long long)o.batch, omp_get_max_threads(), t.median * 1e3, t.min * 1e3,
+      double(o.batch) / t.median, (long long)t.runs, double(peak_rss_bytes()) / (1 << 20));
   return 0;
 }
 
+Json json_of(const LayerTiming& layer) {
+  return {{"name", layer.info.name}, {"kernel", layer.info.kernel}, {"y", layer.info.y},
+          {"us_an_image", layer.us}, {"share", layer.share},        {"gop_s", layer.gop_s},
+          {"macs", layer.info.macs}};
+}
+
 /// Inference of a packed file, without a tensor in sight: what an embedding program does.
-Timing time_packed(const Options& o, packed::PackedNetwork network) {
+int run_packed(const Options& o, const std::string& what, packed::PackedNetwork network) {
   const packed::Description& d = network.description();
-  const Tensor x = random_images(o.batch, d.height, d.width);
+  const Tensor images = random_images(o.batch, d.height, d.width);
   std::vector<float> logits(size_t(o.batch * network.classes()));
+  const auto x = images.view<float, 4>();
   const View2<float> y{logits.data(), {o.batch, network.classes()}};
-  return time_runs([&] { network.forward(x.view<float, 4>(), y); }, o.seconds, o.repetitions,
-                   false);
+  const Timing t = time_runs([&] { network.forward(x, y); }, o.seconds, o.repetitions, false);
+  std::vector<LayerTiming> layers;
+  if (o.layers) layers = time_layers(network, x, y, o.seconds, o.repetitions);
+  if (o.common.json) {
+    Json out = json_of(o, what, t);
+    out["activation_bytes"] = network.activation_bytes(o.batch);
+    out["weight_bytes"] = network.weight_bytes();
+    for (const LayerTiming& layer : layers) out["layers"].push_back(json_of(layer));
+    std::printf("%s\n", out.dump().c_str());
+    return 0;
+  }
+  report(o, what, t);
+  std::printf("activations %lld bytes a thread, weights %lld bytes\n",
+              (long long)network.activation_bytes(o.batch), (long long)network.weight_bytes());
+  if (!o.layers) return 0;
+  const Table table = layer_table(layers);
+  std::printf("\n%s", (o.md ? table.markdown() : table.plain()).c_str());
+  return 0;
 }
 
 Timing time_inference(const Options& o, nn::TensorModule& model, int64_t pixels) {
@@ -129,13 +158,14 @@ int run_model(const Options& o) {
   const std::string& name = o.model.model;
   const bool arch = models().has(name);
   check<UsageError>(arch || o.weights.empty(), "--weights quantizes an architecture, got {}", name);
+  const std::string path = arch ? "" : o.model.path(o.common);
+  const bool packed = arch ? !o.weights.empty() : quant::file_kind(path) == quant::FileKind::packed;
+  check<UsageError>(packed || !o.layers, "--layers times packed networks, got {}", name);
   if (!o.weights.empty())
-    return report(o, fmt::format("{} packed {}A-{}W {}", name, o.a_bits, o.w_bits, o.weights),
-                  time_packed(o, random_packed(o)));
+    return run_packed(o, fmt::format("{} packed {}A-{}W {}", name, o.a_bits, o.w_bits, o.weights),
+                      random_packed(o));
   if (arch) return report(o, name + " f32", time_inference(o, *make_model(name), side(o, name)));
-  const std::string path = o.model.path(o.common);
-  if (quant::file_kind(path) == quant::FileKind::packed)
-    return report(o, name + " packed", time_packed(o, packed::PackedNetwork::load(path)));
+  if (packed) return run_packed(o, name + " packed", packed::PackedNetwork::load(path));
   const quant::LoadedModel loaded = o.model.load(o.common);
   return report(o, name, time_inference(o, *loaded.model, side(o, loaded.info.arch)));
 }
@@ -191,6 +221,8 @@ std::function<int()> add_bench_model(CLI::App& app) {
                  "Pack an architecture's initial weights with this quantizer (twn, ttq, wrpn)");
   app.add_option("--w-bits", o->w_bits, "Their bits")->capture_default_str();
   app.add_option("--a-bits", o->a_bits, "Bits of the activations")->capture_default_str();
+  auto* layers = app.add_flag("--layers", o->layers, "Time each layer of a packed network, too");
+  app.add_flag("--md", o->md, "Print the layers as Markdown")->needs(layers);
   add_timing_options(app, *o);
   return [o] { return run_model(*o); };
 }
