@@ -21,8 +21,8 @@
 namespace apprentice::kernels {
 namespace {
 
-constexpr int64_t kBlockBytes = 384 * 1024;
-constexpr int64_t kDepth = 512;
+constexpr int64_t kBlockBytes = 512 * 1024;
+constexpr int64_t kDepth = 4096;
 
 /// Memory of one thread that grows and stays.
 class Scratch {
@@ -93,10 +93,12 @@ struct Rows {
   int64_t step;
 };
 
-/// Rows that end within a group of 4, or so far apart that all fall into few sets of the cache, are
+/// Rows that end within a block, or so far apart that all fall into one set of the cache, are
 /// copied.
 Rows prepare_rows(const Problem& p, int64_t row, int64_t rows) {
-  if (!p.x_signed && p.k % 4 == 0 && p.k % 1024 != 0) return {p.x + row * p.k, p.k};
+  if (!p.x_signed && p.k % p.block_depth() == 0 && p.k % 4096 != 0) {
+    return {p.x + row * p.k, p.k};
+  }
   static thread_local Scratch memory;
   const int64_t step = (p.k + 63) / 64 * 64 + 64;
   uint8_t* to = memory.get<uint8_t>(rows * step);
@@ -104,59 +106,86 @@ Rows prepare_rows(const Problem& p, int64_t row, int64_t rows) {
   return {to, step};
 }
 
-/// Where a tile's sums go. Only the last columns' sums of whole groups can go where they are wanted.
-struct Sums {
-  int32_t* to;
-  int64_t step;
+/// Some columns of a block of rows by those of a group of outputs.
+struct Piece {
+  Rows x;             ///< its columns of the first row
+  int64_t row, rows;  ///< of the whole x
+  int64_t group, block, blocks;
+  bool first, last;  ///< of the pieces
+  int32_t* sums;     ///< of all rows, from piece to piece
+  int8_t* w;         ///< for the unpacked weights
 };
 
-Sums sums_of(const Problem& p, const Sums& own, int64_t row, int64_t group, bool last) {
+/// Can the last sums go where they are wanted, with nothing to finish?
+bool is_direct(const Problem& p, const Piece& piece) {
   const GemmOutputs& o = p.outputs;
-  const int64_t first = p.first_output(group);
-  if (last && !o.y && !o.two_step && first + own.step <= o.n) {
-    return {o.acc + row * o.n + first, o.n};
-  }
-  return own;
+  const int64_t end = p.first_output(piece.group) + p.sum_panels(piece.group) * p.isa->lanes;
+  return piece.last && !o.y && !o.two_step && end <= o.n;
 }
 
-/// All tiles of `rows` rows from `row` on, over columns of x that begin at `x`.
-void multiply_tiles(const Problem& p, const Rows& x, const int8_t* w, int64_t steps, int64_t row,
-                    int64_t rows, int64_t group, bool first, bool last, const Sums& own) {
-  const int64_t panels = p.sum_panels(group);
-  const int64_t tiles = (rows + p.isa->tile_rows - 1) / p.isa->tile_rows;
-  for (int64_t t = 0, done = 0; t < tiles; ++t) {
-    // Tiles of nearly equal height: a low one would wait for the latency of its few sums.
-    const int64_t height = (rows - done + tiles - t - 1) / (tiles - t);
-    const Sums kept{own.to + done * own.step, own.step};
-    const Sums to = sums_of(p, kept, row + done, group, last);
-    const int32_t* start = p.x_signed ? p.start(group) : kZeros;
-    const GemmTile tile{
-        x.x + done * x.step,   x.step, w,      steps, p.narrow_steps(), first ? start : kept.to,
-        first ? 0 : kept.step, to.to,  to.step};
-    p.isa->multiply(tile, panels, height);
-    if (last && to.to == kept.to) {
-      p.isa->finish(p.outputs, to.to, panels, row + done, height, p.first_output(group));
-    }
-    done += height;
+/// The tile of the first row.
+GemmTile first_tile(const Problem& p, const Piece& piece) {
+  const int64_t width = p.sum_panels(piece.group) * p.isa->lanes;
+  GemmTile tile{};
+  tile.x = piece.x.x;
+  tile.x_step = piece.x.step;
+  tile.w = piece.w;
+  tile.steps = piece.blocks * p.block_depth() / 4;
+  tile.narrow_steps = p.narrow_steps();
+  tile.to = piece.sums;
+  tile.to_step = width;
+  tile.from = tile.to;
+  tile.from_step = width;
+  if (piece.first) {
+    tile.from = p.x_signed ? p.start(piece.group) : kZeros;
+    tile.from_step = 0;
+  }
+  if (is_direct(p, piece)) {
+    tile.to = p.outputs.acc + piece.row * p.outputs.n + p.first_output(piece.group);
+    tile.to_step = p.outputs.n;
+  }
+  return tile;
+}
+
+/// The first tile unpacks the weights for the others, which are of nearly equal height: a low one
+/// would wait for the latency of its few sums.
+void multiply_piece(const Problem& p, const Piece& piece) {
+  const int64_t panels = p.sum_panels(piece.group), packed = p.weights->width(piece.group);
+  const int64_t first = p.first_output(piece.group);
+  const bool finishes = piece.last && !is_direct(p, piece);
+  GemmTile tile = first_tile(p, piece);
+  const auto advance = [&](int64_t row, int64_t rows) {
+    if (finishes) p.isa->finish(p.outputs, tile.to, panels, row, rows, first);
+    tile.x += rows * tile.x_step;
+    tile.from += rows * tile.from_step;
+    tile.to += rows * tile.to_step;
+  };
+  const uint8_t* weights = p.weights->group(piece.group) + piece.block * packed * p.isa->lanes * 4;
+  const int64_t begun = p.isa->multiply_packed(p.kind, tile, weights, packed, piece.rows);
+  advance(piece.row, begun);
+  const int64_t left = piece.rows - begun, most = p.isa->tile_rows;
+  const int64_t tiles = std::max<int64_t>(1, (left + most - 1) / most), high = left % tiles;
+  int64_t row = piece.row + begun;
+  for (int64_t t = 0; row < piece.row + piece.rows; ++t) {
+    const int64_t rows = left / tiles + (t < high);
+    p.isa->multiply(tile, panels, rows);
+    advance(row, rows);
+    row += rows;
   }
 }
 
 /// Rows [row, row + rows) by one group.
 void multiply_group(const Problem& p, const Rows& x, int64_t row, int64_t rows, int64_t group) {
   static thread_local Scratch weights, sums;
-  const int64_t panels = p.sum_panels(group), packed = p.weights->width(group);
+  const int64_t width = p.sum_panels(group) * p.isa->lanes;
   const int64_t depth = p.block_depth(), blocks = p.weights->blocks;
   const int64_t pieces = std::max<int64_t>(1, (blocks * depth + kDepth - 1) / kDepth);
-  int8_t* w = weights.get<int8_t>((kDepth + depth) * panels * p.isa->lanes);
-  const int64_t step = panels * p.isa->lanes;
-  const Sums own{sums.get<int32_t>(rows * step), step};
-  for (int64_t piece = 0; piece < pieces; ++piece) {
-    const int64_t block = piece * blocks / pieces, end = (piece + 1) * blocks / pieces;
-    const uint8_t* from = p.weights->group(group) + block * packed * p.isa->lanes * 4;
-    p.isa->unpack(p.kind, from, end - block, packed, w);
-    const int64_t column = block * depth, columns = std::min(end * depth, p.k) - column;
-    multiply_tiles(p, {x.x + column, x.step}, w, (columns + 3) / 4, row, rows, group, piece == 0,
-                   piece + 1 == pieces, own);
+  int8_t* w = weights.get<int8_t>((kDepth + depth) * width);
+  int32_t* kept = sums.get<int32_t>(rows * width);
+  for (int64_t i = 0; i < pieces; ++i) {
+    const int64_t block = i * blocks / pieces, count = (i + 1) * blocks / pieces - block;
+    const Rows columns{x.x + block * depth, x.step};
+    multiply_piece(p, {columns, row, rows, group, block, count, i == 0, i + 1 == pieces, kept, w});
   }
 }
 

@@ -139,6 +139,14 @@ void multiply(const GemmTile& t, int64_t panels, int64_t rows) {
   kTiles[panels - 1][rows - 1](t);
 }
 
+int64_t multiply_packed(GemmWeights kind, const GemmTile& t, const uint8_t* packed, int64_t panels,
+                        int64_t rows) {
+  const int64_t done = rows < kTileRows ? rows : kTileRows;
+  unpack(kind, packed, t.steps / (kind == GemmWeights::int4 ? 2 : 4), panels, t.w);
+  multiply(t, kind == GemmWeights::two_step ? 2 : panels, done);
+  return done;
+}
+
 /// The first `left` of 8 lanes, or all.
 inline __m256i lane_mask(int64_t left) {
   const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -206,6 +214,7 @@ void finish(const GemmOutputs& o, const int32_t* sums, int64_t panels, int64_t r
 
 }  // namespace
 
-const GemmIsa lowbit_gemm{kLanes, kTileRows, {2, 2, 2}, 4, unpack, multiply, lowbit_gemv, finish};
+const GemmIsa lowbit_gemm{kLanes,          kTileRows, {2, 2, 2},   4,
+                          multiply_packed, multiply,  lowbit_gemv, finish};
 
 }  // namespace apprentice::kernels::avx2

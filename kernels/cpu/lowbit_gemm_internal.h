@@ -15,8 +15,8 @@ enum class GemmWeights { ternary, two_step, int4 };
 ///   to[row][j] = from[row][j] + sum_{step, b<4} x[row][4 step + b] * w[step][j][b]
 struct GemmTile {
   const uint8_t* x;
-  int64_t x_step;   ///< bytes from row to row
-  const int8_t* w;  ///< [steps][panels * lanes][4]
+  int64_t x_step;  ///< bytes from row to row
+  int8_t* w;       ///< [steps][panels * lanes][4]
   int64_t steps;
   int64_t narrow_steps;  ///< steps whose sums of two products each fit an s16
   const int32_t* from;   ///< [rows][panels * lanes]
@@ -56,10 +56,10 @@ struct GemmIsa {
   int64_t tile_rows;     ///< the most rows of `multiply`
   int64_t gemv_rows[3];  ///< the most rows of `gemv`, by GemmWeights
   int64_t few_rows;      ///< up to here gemv is the faster way
-  /// Panels of one byte a code, in steps of 4 columns, of `blocks` blocks: [step][panel][lane][4].
-  /// `panels` of the result are 1 or 2; two steps make 2 of 1.
-  void (*unpack)(GemmWeights kind, const uint8_t* packed, int64_t blocks, int64_t panels,
-                 int8_t* to);
+  /// `multiply` of the first of `rows` rows, 4 at least, by a group of `panels` packed panels, which
+  /// it unpacks into tile.w. Gives the number of rows done. tile.steps are whole blocks.
+  int64_t (*multiply_packed)(GemmWeights kind, const GemmTile& tile, const uint8_t* packed,
+                             int64_t panels, int64_t rows);
   void (*multiply)(const GemmTile& tile, int64_t panels, int64_t rows);
   void (*gemv)(GemmWeights kind, const GemvTile& tile, int64_t panels, int64_t rows);
   /// Stores rows [row, row + rows) of outputs [first, first + 16 or so) from

@@ -19,104 +19,154 @@ inline __m512i table(Of of) {
   return _mm512_broadcast_i32x4(_mm_load_si128((const __m128i*)bytes));
 }
 
-/// What the two fields of a nibble hold, by the nibble; 4-bit codes have one.
-struct Tables {
-  __m512i low, high;
+/// Codes of a block of packed weights, one byte each: a table says what a field of a nibble stands
+/// for. `sums` panels come of one.
+template <GemmWeights Kind>
+struct Codes;
+
+template <>
+struct Codes<GemmWeights::ternary> {
+  static constexpr int fields = 4, sums = 1;
+  __m512i low = table([](int i) { return i % 4 - 1; });
+  __m512i high = table([](int i) { return i / 4 - 1; });
+  __m512i of(__m512i nibbles, int field, int) const {
+    return _mm512_shuffle_epi8(field ? high : low, nibbles);
+  }
+};
+template <>
+struct Codes<GemmWeights::two_step> {
+  static constexpr int fields = 4, sums = 2;
+  __m512i low[2] = {table([](int i) { return i % 4 == 2; }),
+                    table([](int i) { return i % 4 == 0; })};
+  __m512i high[2] = {table([](int i) { return i / 4 == 2; }),
+                     table([](int i) { return i / 4 == 0; })};
+  __m512i of(__m512i nibbles, int field, int sum) const {
+    return _mm512_shuffle_epi8(field ? high[sum] : low[sum], nibbles);
+  }
+};
+template <>
+struct Codes<GemmWeights::int4> {
+  static constexpr int fields = 2, sums = 1;
+  __m512i codes = table([](int i) { return i - 8; });
+  __m512i of(__m512i nibbles, int, int) const { return _mm512_shuffle_epi8(codes, nibbles); }
 };
 
-inline Tables code_tables() {
-  return {table([](int i) { return i % 4 - 1; }), table([](int i) { return i / 4 - 1; })};
-}
-inline Tables equal_tables(int field) {
-  return {table([field](int i) { return i % 4 == field; }),
-          table([field](int i) { return i / 4 == field; })};
-}
+/// Sums of a tile, by row.
+template <int Panels, int Rows>
+using TileSums = __m512i[Rows][Panels];
 
-/// Steps of one block of ternary codes, `stride` bytes apart.
-inline void unpack_block(__m512i low, __m512i high, const Tables& t, int8_t* to, int64_t stride) {
-  _mm512_store_si512(to, _mm512_shuffle_epi8(t.low, low));
-  _mm512_store_si512(to + stride, _mm512_shuffle_epi8(t.high, low));
-  _mm512_store_si512(to + 2 * stride, _mm512_shuffle_epi8(t.low, high));
-  _mm512_store_si512(to + 3 * stride, _mm512_shuffle_epi8(t.high, high));
-}
-
-void unpack(GemmWeights kind, const uint8_t* packed, int64_t blocks, int64_t panels, int8_t* to) {
-  const __m512i nibble = _mm512_set1_epi8(15);
-  const int64_t stride = panels * 64;
-  const auto low_of = [&](__m512i q) { return _mm512_and_si512(q, nibble); };
-  const auto high_of = [&](__m512i q) { return _mm512_and_si512(_mm512_srli_epi16(q, 4), nibble); };
-  if (kind == GemmWeights::ternary) {
-    const Tables codes = code_tables();
-    for (int64_t block = 0; block < blocks; ++block, to += 4 * stride) {
-      for (int64_t panel = 0; panel < panels; ++panel, packed += 64) {
-        const __m512i q = _mm512_load_si512(packed);
-        unpack_block(low_of(q), high_of(q), codes, to + panel * 64, stride);
-      }
-    }
-  } else if (kind == GemmWeights::two_step) {
-    const Tables positive = equal_tables(2), negative = equal_tables(0);
-    for (int64_t block = 0; block < blocks; ++block, to += 8 * 64, packed += 64) {
-      const __m512i q = _mm512_load_si512(packed);
-      const __m512i low = low_of(q), high = high_of(q);
-      unpack_block(low, high, positive, to, 2 * 64);
-      unpack_block(low, high, negative, to + 64, 2 * 64);
-    }
-  } else {
-    const __m512i codes = table([](int i) { return i - 8; });
-    for (int64_t block = 0; block < blocks; ++block, to += 2 * stride) {
-      for (int64_t panel = 0; panel < panels; ++panel, packed += 64) {
-        const __m512i q = _mm512_load_si512(packed);
-        _mm512_store_si512(to + panel * 64, _mm512_shuffle_epi8(codes, low_of(q)));
-        _mm512_store_si512(to + panel * 64 + stride, _mm512_shuffle_epi8(codes, high_of(q)));
-      }
+template <int Panels, int Rows>
+inline void load_sums(const GemmTile& t, TileSums<Panels, Rows>& sums) {
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+    for (int p = 0; p < Panels; ++p) {
+      sums[r][p] = _mm512_loadu_si512(t.from + r * t.from_step + p * kLanes);
     }
   }
 }
 
-/// Every third row has a pointer of its own, which reaches the next two by scaled indexing: a
-/// register for each would spill.
+template <int Panels, int Rows>
+inline void store_sums(const GemmTile& t, const TileSums<Panels, Rows>& sums) {
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+    for (int p = 0; p < Panels; ++p) {
+      _mm512_storeu_si512(t.to + r * t.to_step + p * kLanes, sums[r][p]);
+    }
+  }
+}
+
+/// Where the rows of a tile are. Every third has a pointer of its own, which reaches the next two
+/// by scaled indexing: a register for each would spill.
+template <int Rows>
+struct RowPointers {
+  static constexpr int count = (Rows + 2) / 3;
+  const uint8_t* at[count];
+  int64_t step;
+
+  explicit RowPointers(const GemmTile& t) : step(t.x_step) {
+#pragma GCC unroll 8
+    for (int k = 0; k < count; ++k) {
+      at[k] = t.x + 3 * k * step;
+      asm("" : "+r"(at[k]));  // else the compiler derives them from one another, in more registers
+    }
+  }
+  void advance() {
+#pragma GCC unroll 8
+    for (int k = 0; k < count; ++k) at[k] += 4;
+  }
+};
+
+/// One step: 4 bytes of each row by the weights w.
+template <int Panels, int Rows>
+inline void add_step(const RowPointers<Rows>& x, const __m512i (&w)[Panels],
+                     TileSums<Panels, Rows>& sums) {
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+    int32_t bytes;
+    __builtin_memcpy(&bytes, x.at[r / 3] + r % 3 * x.step, 4);
+    const __m512i v = _mm512_set1_epi32(bytes);
+#pragma GCC unroll 2
+    for (int p = 0; p < Panels; ++p) sums[r][p] = _mm512_dpbusd_epi32(sums[r][p], v, w[p]);
+  }
+}
+
 template <int Panels, int Rows>
 void tile(const GemmTile& t) {
-  constexpr int kPointers = (Rows + 2) / 3;
-  __m512i sums[Panels][Rows];
-#pragma GCC unroll 16
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
-    for (int p = 0; p < Panels; ++p) {
-      sums[p][r] = _mm512_loadu_si512(t.from + r * t.from_step + p * kLanes);
-    }
-  }
-  const int64_t x_step = t.x_step;
-  const int8_t* w = t.w;
-  const uint8_t* at[kPointers];
-#pragma GCC unroll 8
-  for (int k = 0; k < kPointers; ++k) {
-    at[k] = t.x + 3 * k * x_step;
-    asm("" : "+r"(at[k]));  // else the compiler derives them from one another, in more registers
-  }
+  TileSums<Panels, Rows> sums;
+  load_sums<Panels, Rows>(t, sums);
+  RowPointers<Rows> x(t);
+  const int8_t* from = t.w;
   for (int64_t step = t.steps; step > 0; --step) {
-    __m512i v[Panels];
+    __m512i w[Panels];
 #pragma GCC unroll 2
-    for (int p = 0; p < Panels; ++p) v[p] = _mm512_load_si512(w + p * 64);
-#pragma GCC unroll 16
-    for (int r = 0; r < Rows; ++r) {
-      int32_t bytes;
-      __builtin_memcpy(&bytes, at[r / 3] + r % 3 * x_step, 4);
-      const __m512i x = _mm512_set1_epi32(bytes);
-#pragma GCC unroll 2
-      for (int p = 0; p < Panels; ++p) sums[p][r] = _mm512_dpbusd_epi32(sums[p][r], x, v[p]);
-    }
-    w += Panels * 64;
-#pragma GCC unroll 8
-    for (int k = 0; k < kPointers; ++k) at[k] += 4;
+    for (int p = 0; p < Panels; ++p) w[p] = _mm512_load_si512(from + p * 64);
+    add_step<Panels, Rows>(x, w, sums);
+    from += Panels * 64;
+    x.advance();
   }
-#pragma GCC unroll 16
-  for (int r = 0; r < Rows; ++r) {
+  store_sums<Panels, Rows>(t, sums);
+}
+
+/// The same from packed weights, which it leaves unpacked at t.w: unpacking between the products
+/// takes less time than on its own, where it waits for memory.
+template <GemmWeights Kind, int Packed, int Rows>
+void packed_tile(const GemmTile& t, const uint8_t* packed) {
+  using Of = Codes<Kind>;
+  constexpr int kPanels = Packed * Of::sums;
+  const Of codes;
+  const __m512i nibble = _mm512_set1_epi8(15);
+  TileSums<kPanels, Rows> sums;
+  load_sums<kPanels, Rows>(t, sums);
+  RowPointers<Rows> x(t);
+  int8_t* to = t.w;
+  const int64_t ahead = t.steps / Of::fields * Packed * 64;  // what is unpacked next
+  for (int64_t step = 0; step < t.steps; step += Of::fields, packed += Packed * 64) {
 #pragma GCC unroll 2
-    for (int p = 0; p < Panels; ++p) {
-      _mm512_storeu_si512(t.to + r * t.to_step + p * kLanes, sums[p][r]);
+    for (int half = 0; half < 2; ++half) {
+      __m512i nibbles[Packed];
+#pragma GCC unroll 2
+      for (int p = 0; p < Packed; ++p) {
+        const __m512i q = _mm512_load_si512(packed + p * 64);
+        nibbles[p] = _mm512_and_si512(half ? _mm512_srli_epi16(q, 4) : q, nibble);
+      }
+      if (half < Packed) _mm_prefetch((const char*)(packed + ahead + half * 64), _MM_HINT_T1);
+#pragma GCC unroll 2
+      for (int field = 0; field < Of::fields / 2; ++field) {
+        __m512i w[kPanels];
+#pragma GCC unroll 2
+        for (int p = 0; p < kPanels; ++p) {
+          w[p] = codes.of(nibbles[p / Of::sums], field, p % Of::sums);
+          _mm512_store_si512(to + p * 64, w[p]);
+        }
+        add_step<kPanels, Rows>(x, w, sums);
+        to += kPanels * 64;
+        x.advance();
+      }
     }
   }
+  store_sums<kPanels, Rows>(t, sums);
 }
 
 template <int... Rows>
@@ -137,8 +187,29 @@ void multiply(const GemmTile& t, int64_t panels, int64_t rows) {
   (panels == 2 ? Tiles<2>::table : Tiles<1>::table)[rows](t);
 }
 
+template <GemmWeights Kind, int Packed>
+void multiply_rows(const GemmTile& t, const uint8_t* packed, int64_t rows) {
+  rows == 4   ? packed_tile<Kind, Packed, 4>(t, packed)
+  : rows == 8 ? packed_tile<Kind, Packed, 8>(t, packed)
+              : packed_tile<Kind, Packed, 12>(t, packed);
+}
+
+int64_t multiply_packed(GemmWeights kind, const GemmTile& t, const uint8_t* packed, int64_t panels,
+                        int64_t rows) {
+  constexpr auto kTernary = GemmWeights::ternary, kInt4 = GemmWeights::int4;
+  const int64_t done = rows < 12 ? rows / 4 * 4 : 12;
+  if (kind == GemmWeights::two_step) {
+    multiply_rows<GemmWeights::two_step, 1>(t, packed, done);
+  } else if (kind == kTernary) {
+    (panels == 2 ? multiply_rows<kTernary, 2> : multiply_rows<kTernary, 1>)(t, packed, done);
+  } else {
+    (panels == 2 ? multiply_rows<kInt4, 2> : multiply_rows<kInt4, 1>)(t, packed, done);
+  }
+  return done;
+}
+
 /// Codes of some rows of 16 outputs, whose sums are `step` numbers apart.
-template <bool TwoStep, bool Shortcut>
+template <bool TwoStep, bool Shortcut, bool Full>
 void store_codes(const GemmOutputs& o, const int32_t* sums, int64_t step, int64_t row, int64_t rows,
                  int64_t first, __mmask16 mask) {
   const __m512 a = _mm512_maskz_loadu_ps(mask, o.a + first);
@@ -160,7 +231,11 @@ void store_codes(const GemmOutputs& o, const int32_t* sums, int64_t step, int64_
     }
     t = _mm512_min_ps(_mm512_max_ps(t, _mm512_setzero_ps()), max_code);
     const __m512i code = _mm512_cvt_roundps_epi32(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    _mm_mask_storeu_epi8(o.y + at, mask, _mm512_cvtepi32_epi8(code));
+    if (Full) {
+      _mm_storeu_si128((__m128i*)(o.y + at), _mm512_cvtepi32_epi8(code));
+    } else {
+      _mm_mask_storeu_epi8(o.y + at, mask, _mm512_cvtepi32_epi8(code));
+    }
   }
 }
 
@@ -179,15 +254,18 @@ void finish(const GemmOutputs& o, const int32_t* sums, int64_t panels, int64_t r
     if (o.acc) store(o.acc, sums);
     if (o.two_step && o.negative) store(o.negative, sums + kLanes);
     if (!o.y) continue;
-    const auto codes = o.two_step ? o.residual ? store_codes<true, true> : store_codes<true, false>
-                       : o.residual ? store_codes<false, true>
-                                    : store_codes<false, false>;
+    const auto codes =
+        o.two_step   ? o.residual ? store_codes<true, true, false> : store_codes<true, false, false>
+          : o.residual ? store_codes<false, true, false>
+        : mask == 0xffff ? store_codes<false, false, true>
+                         : store_codes<false, false, false>;
     codes(o, sums, step, row, rows, first, mask);
   }
 }
 
 }  // namespace
 
-const GemmIsa lowbit_gemm{kLanes, kTileRows, {3, 3, 6}, 6, unpack, multiply, lowbit_gemv, finish};
+const GemmIsa lowbit_gemm{kLanes,          kTileRows, {3, 3, 6},   6,
+                          multiply_packed, multiply,  lowbit_gemv, finish};
 
 }  // namespace apprentice::kernels::vnni
