@@ -33,12 +33,15 @@ struct Kernel {
   std::function<void(const typename Op::Args&, Stream)> run;
   /// For operations on packed weights, whose Args have `prepacked`: makes it, once for many runs.
   std::function<std::shared_ptr<const Prepacked>(const typename Op::Args&)> prepack = nullptr;
+  /// May be called by all threads of a Team (kernels/team.h).
+  bool team = false;
 };
 
 /// Which family a selection asks for.
 struct Preference {
   std::string family;    ///< "": by priority
-  bool require = false;  ///< a kernel of another family is an error
+  /// A kernel of another family is an error for every operation that this family computes at all.
+  bool require = false;
 };
 /// The preference of --kernel and --require-kernel, for every selection that names none.
 Preference& default_preference();
@@ -54,9 +57,10 @@ void trace_choice(std::string_view op, const std::string& chosen,
 [[noreturn]] void refuse_all(std::string_view op, const Preference& preference,
                              const std::vector<Refusal>& refusals);
 
-/// Names of all kernels of all tables, sorted; for listings.
+/// Names of all kernels of all tables, and of their families, sorted; for listings.
 std::vector<std::string> kernel_names();
-void note_kernel(const std::string& name);
+std::vector<std::string> kernel_families();
+void note_kernel(const std::string& name, const std::string& family);
 
 /// Every kernel of one operation, by falling priority.
 template <class Op>
@@ -65,19 +69,19 @@ class KernelTable {
   void add(Kernel<Op> kernel) {
     auto at = kernels_.begin();
     while (at != kernels_.end() && at->priority >= kernel.priority) ++at;
-    note_kernel(kernel.name);
+    note_kernel(kernel.name, kernel.family);
     kernels_.insert(at, std::move(kernel));
   }
   const std::vector<Kernel<Op>>& kernels() const { return kernels_; }
 
-  /// The kernel of the preferred family that takes `args`, or else, unless the preference requires
-  /// its family, the first that does.
+  /// The kernel of the preferred family that takes `args`, or else the first that does. DeviceError
+  /// if none does, or if the preference requires its family and all of it here declines.
   const Kernel<Op>& select(const typename Op::Args& args,
                            const Preference& preference = default_preference()) const {
     std::vector<Refusal> refusals;
     if (!preference.family.empty()) {
       if (const auto* found = walk(args, preference.family, refusals)) return *found;
-      if (preference.require) refuse_all(Op::name, preference, refusals);
+      if (preference.require && !refusals.empty()) refuse_all(Op::name, preference, refusals);
     }
     if (const auto* found = walk(args, "", refusals)) return *found;
     refuse_all(Op::name, preference, refusals);

@@ -56,7 +56,7 @@ bool only_outer_taps(const Problem& p) {
 /// Cuts the work: rows of an image so that a strip's input fits its cache level, and so that no
 /// thread is idle; with few images rather the outputs than the rows, as weights are then read once.
 void cut(Problem& p, const Isa& isa, int64_t blocks, bool two_step) {
-  const int64_t threads = omp_in_parallel() ? 1 : omp_get_max_threads();
+  const int64_t threads = task_threads();
   const bool few = p.images % threads != 0 && p.images < 8 * threads;
   const int64_t unit = two_step || isa.lanes < 16 ? 1 : 2;  // blocks that are computed at once
   const int64_t units = (blocks + unit - 1) / unit;
@@ -225,7 +225,8 @@ void add(const std::string& family, int priority, const Isa& isa, const std::str
        [isa](const Args& args) -> std::shared_ptr<const Prepacked> {
          const int64_t taps = args.kernel_size[0] * args.kernel_size[1];
          return make_panels(args.weight, taps, isa.lanes, args.two_step);
-       }});
+       },
+       true});
 }
 
 }  // namespace

@@ -107,6 +107,9 @@ Plan plan_of(const LowbitWinograd& w, int64_t images, int64_t blocks) {
   }
   plan.tiles = units * unit * repeats;
   plan.group = ceil_div(units, groups) * unit;
+  if (Rows == 2 && plan.shares == 1) {  // whole sets
+    plan.group = ceil_div(plan.group, kWinogradTiles) * kWinogradTiles;
+  }
   plan.groups = ceil_div(units * unit, plan.group) * repeats;
   plan.share = ceil_div(blocks, plan.shares * 2) * 2;
   plan.shares = ceil_div(blocks, plan.share);

@@ -31,5 +31,5 @@ std::string refuse(const Args& args) {
 
 APPRENTICE_UNIT(max_pool_codes) {
   using namespace apprentice::kernels;
-  add_simd<MaxPool2d<uint8_t>>(APPRENTICE_SIMD_SET(max_pool_codes), run, refuse);
+  add_simd<MaxPool2d<uint8_t>>(APPRENTICE_SIMD_SET(max_pool_codes), run, refuse, nullptr, true);
 }

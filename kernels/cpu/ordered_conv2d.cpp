@@ -1,5 +1,3 @@
-#include <omp.h>
-
 #include <algorithm>
 #include <vector>
 
@@ -65,7 +63,7 @@ void run(const OrderedConvSimd& simd, const OrderedConv2d::Args& args) {
   const int64_t images = args.x.size(0);
   const int64_t rows = args.geometry.out_size(0, whole.height, whole.kh);
   // As few bands as give every thread one, so that edges are long.
-  const int64_t threads = omp_in_parallel() ? 1 : omp_get_max_threads();
+  const int64_t threads = task_threads();
   const int64_t bands = std::min(rows, (threads + images - 1) / std::max<int64_t>(images, 1));
   const int64_t tasks = images * bands;
   for_each_task(tasks, [&](int64_t task) {
@@ -85,5 +83,5 @@ void run(const OrderedConvSimd& simd, const OrderedConv2d::Args& args) {
 
 APPRENTICE_UNIT(ordered_conv2d) {
   using namespace apprentice::kernels;
-  add_simd<OrderedConv2d>(APPRENTICE_SIMD_SET(ordered_conv2d), run, nullptr, prepack);
+  add_simd<OrderedConv2d>(APPRENTICE_SIMD_SET(ordered_conv2d), run, nullptr, prepack, true);
 }

@@ -59,8 +59,7 @@ void run(const OrderedLinearSimd& simd, const OrderedLinear::Args& args) {
                 args.y.data + row * n + first, std::min(kTaskRows, m - row), depth,
                 std::min(simd.panel_outputs, n - first), n});
   };
-  if (m * n * depth >= kParallelWork) return for_each_task(tasks, task);
-  for (int64_t i = 0; i < tasks; ++i) task(i);
+  for_each_task(tasks, task, m * n * depth < kParallelWork);
 }
 
 }  // namespace
@@ -68,5 +67,5 @@ void run(const OrderedLinearSimd& simd, const OrderedLinear::Args& args) {
 
 APPRENTICE_UNIT(ordered_linear) {
   using namespace apprentice::kernels;
-  add_simd<OrderedLinear>(APPRENTICE_SIMD_SET(ordered_linear), run, nullptr, prepack);
+  add_simd<OrderedLinear>(APPRENTICE_SIMD_SET(ordered_linear), run, nullptr, prepack, true);
 }

@@ -27,6 +27,8 @@ void run(const OrderedPoolSimd& simd, const typename OrderedPool<T>::Args& args)
 
 APPRENTICE_UNIT(ordered_pool) {
   using namespace apprentice::kernels;
-  add_simd<OrderedPool<float>>(APPRENTICE_SIMD_SET(ordered_pool), run<float>);
-  add_simd<OrderedPool<uint8_t>>(APPRENTICE_SIMD_SET(ordered_pool), run<uint8_t>);
+  add_simd<OrderedPool<float>>(APPRENTICE_SIMD_SET(ordered_pool), run<float>, nullptr, nullptr,
+                               true);
+  add_simd<OrderedPool<uint8_t>>(APPRENTICE_SIMD_SET(ordered_pool), run<uint8_t>, nullptr, nullptr,
+                                 true);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <type_traits>
 
 #include <apprentice/base/cpu.h>
 #include <apprentice/kernels/kernel_table.h>
@@ -26,12 +27,14 @@ struct SimdSet {
 #endif
 
 /// Registers `run(functions, args)` for every instruction set, the widest first: families "avx512",
-/// "avx2" and, for what any processor of the platform has, "simd". `refuse` and `prepack` may be null.
+/// "avx2" and, for what any processor of the platform has, "simd". `refuse` and `prepack` may be null;
+/// `team` as in Kernel.
 template <class Op, class Table>
 void add_simd(const SimdSet<Table>& set, void (*run)(const Table&, const typename Op::Args&),
               std::string (*refuse)(const typename Op::Args&) = nullptr,
-              std::shared_ptr<const Prepacked> (*prepack)(const Table&,
-                                                          const typename Op::Args&) = nullptr) {
+              std::shared_ptr<const Prepacked> (*prepack)(const std::type_identity_t<Table>&,
+                                                          const typename Op::Args&) = nullptr,
+              bool team = false) {
   const auto add = [&](const Table* table, const char* family, int priority, bool offered) {
     if (!table) return;
     decltype(Kernel<Op>::prepack) own_prepack;
@@ -48,7 +51,8 @@ void add_simd(const SimdSet<Table>& set, void (*run)(const Table&, const typenam
                return refuse ? refuse(args) : std::string();
              },
          .run = [table, run](const typename Op::Args& args, Stream) { run(*table, args); },
-         .prepack = own_prepack});
+         .prepack = own_prepack,
+         .team = team});
   };
   add(set.avx512, "avx512", 30, cpu_features().avx512);
   add(set.avx2, "avx2", 20, cpu_features().avx2);

@@ -107,7 +107,7 @@ class ConvStep final : public Step {
     args.x.sizes = {1, x.height, x.width, x.channels};
     args.weight = codes;
     args.y.sizes = {1, y.height, y.width, y.channels};
-    kernel_ = &choose<Op>(args, preference, info);
+    kernel_ = &choose<Op>(args, preference, *this);
     prepacked_ = prepack(*kernel_, args, *this);
   }
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include <apprentice/kernels/team.h>
+
 namespace apprentice::packed {
 namespace {
 
@@ -52,6 +54,7 @@ void Executor::add(std::unique_ptr<Step> step, int x_of, int residual_of) {
   const int64_t image = x_of < 0 ? 0 : step->x.bytes();  // the caller's, read once
   const int64_t shortcut = residual_of < 0 ? 0 : step->residual.bytes();
   work_.push_back({x_of, residual_of, image + shortcut, step->y.bytes()});
+  team_ = team_ && step->team;
   steps_.push_back(std::move(step));
 }
 
@@ -76,9 +79,23 @@ void Executor::run(const Batch& batch, int threads) {
     if (arena.schedule.images < chunk) arena.reserve(schedule(chunk));
   }
   if (workers > 1) return run_apart(batch, workers, chunk);
+  run_together(batch, team_ && !omp_in_parallel() ? threads : 1, chunk);
+}
+
+/// One after the other, all threads at each layer.
+void Executor::run_together(const Batch& batch, int threads, int64_t chunk) const {
+  const int64_t n = batch.x.size(0);
   double* seconds = batch.seconds ? batch.seconds->data() : nullptr;
-  for (int64_t first = 0; first < n; first += chunk) {
-    run_chunk(arenas_[0], batch, first, std::min(chunk, n - first), seconds);
+  const auto run_all = [&](double* own_seconds) {
+    for (int64_t first = 0; first < n; first += chunk) {
+      run_chunk(arenas_[0], batch, first, std::min(chunk, n - first), own_seconds);
+    }
+  };
+  if (threads == 1) return run_all(seconds);
+#pragma omp parallel num_threads(threads)
+  {
+    const kernels::TeamMember member({omp_get_thread_num(), omp_get_num_threads()});
+    run_all(omp_get_thread_num() == 0 ? seconds : nullptr);
   }
 }
 

@@ -19,7 +19,8 @@ struct Batch {
 
 /// Steps in the order of computation and the memory between them. Threads take chunks of images
 /// through the whole network, each in an arena of its own; where there are fewer images than threads,
-/// or somebody listens, they share each layer instead.
+/// or somebody listens, they share each layer instead: in one parallel region as a team, if the
+/// kernels of all layers can.
 class Executor {
  public:
   /// `x_of`, `residual_of`: the step that makes what this one reads; -1: the image, or none.
@@ -42,12 +43,14 @@ class Executor {
   };
 
   void run_traced(const Batch& batch);
+  void run_together(const Batch& batch, int threads, int64_t chunk) const;
   void run_apart(const Batch& batch, int threads, int64_t chunk);
   void run_chunk(const Arena& arena, const Batch& batch, int64_t first, int64_t images,
                  double* seconds) const;
 
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<LayerWork> work_;
+  bool team_ = true;           ///< the kernels of all steps may be run by a team
   std::vector<Arena> arenas_;  ///< one a thread
   Arena traced_;
 };

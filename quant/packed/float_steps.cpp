@@ -20,7 +20,7 @@ class Stem final : public Step {
     info.macs = info.weights * y.height * y.width;
     weight_ = read_floats(file, *this, "weight", shape);
     constants_ = read_constants(file, *this, false);
-    kernel_ = &choose<Op>(arguments(), preference, info);
+    kernel_ = &choose<Op>(arguments(), preference, *this);
     prepacked_ = prepack(*kernel_, arguments(), *this);
   }
 
@@ -72,7 +72,7 @@ class Linear final : public Step {
     info.macs = layer.out * layer.in;
     weight_ = read_floats(file, *this, "weight", {layer.out, layer.in});
     bias_ = read_floats(file, *this, "bias", {layer.out});
-    kernel_ = &choose<Op>(arguments(), preference, info);
+    kernel_ = &choose<Op>(arguments(), preference, *this);
     prepacked_ = prepack(*kernel_, arguments(), *this);
   }
 

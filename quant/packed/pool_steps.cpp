@@ -14,7 +14,7 @@ class MaxPool final : public Step {
     layer = l;
     x = in;
     y = window_map(file, layer, x);
-    kernel_ = &choose<Op>(arguments(), preference, info);
+    kernel_ = &choose<Op>(arguments(), preference, *this);
   }
 
   void run(const Chunk& chunk) const override {
@@ -50,7 +50,7 @@ class GlobalPool final : public Step {
     layer = l;
     x = in;
     y.channels = x.channels;
-    kernel_ = &choose<Op>(Op::Args{}, preference, info);
+    kernel_ = &choose<Op>(Op::Args{}, preference, *this);
   }
 
   void run(const Chunk& chunk) const override {

@@ -41,6 +41,7 @@ class Step {
   LayerInfo info;
   Activation x, residual, y;
   int64_t memory = 0;  ///< bytes of weights and constants
+  bool team = false;   ///< its kernel may be run by a team of threads
 };
 
 /// The step of a layer that reads `x` (and `residual`). DamagedFile naming file, layer and tensor.
@@ -73,11 +74,12 @@ Activation window_map(const SafetensorsFile& file, const Layer& layer, const Act
 Activation output_map(const SafetensorsFile& file, const Layer& layer, const Activation& x);
 kernels::Conv2dGeometry geometry_of(const Layer& layer);
 
-/// The kernel that `preference` gives for `args`, noted in `info` with the refusals on the way. An
+/// The kernel that `preference` gives for `args`, noted in the step with the refusals on the way. An
 /// operation that no kernel of the preferred family computes at all takes its best one.
 template <class Op>
 const kernels::Kernel<Op>& choose(const typename Op::Args& args,
-                                  const kernels::Preference& preference, LayerInfo& info) {
+                                  const kernels::Preference& preference, Step& step) {
+  LayerInfo& info = step.info;
   const auto& table = kernels::kernel_table<Op>();
   kernels::Preference wanted;
   for (const auto& kernel : table.kernels()) {
@@ -86,6 +88,7 @@ const kernels::Kernel<Op>& choose(const typename Op::Args& args,
   const auto& chosen = table.select(args, wanted);
   info.kernel = chosen.name;
   info.family = chosen.family;
+  step.team = chosen.team;
   for (const auto& kernel : table.kernels()) {
     if (&kernel == &chosen) break;
     std::string reason = kernel.refuse ? kernel.refuse(args) : "";

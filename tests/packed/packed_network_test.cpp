@@ -152,6 +152,27 @@ TEST_CASE("logits do not depend on batch size or number of threads", "[packed]")
   CHECK(run(network, {}, false).logits.empty());
 }
 
+TEST_CASE("every family gives the reference's logits, for every small batch and number of threads",
+          "[packed]") {
+  TinyNetwork net(GENERATE(Shortcut::option_a, Shortcut::projection));
+  const SafetensorsFile file = net.file();
+  for (const int64_t n : {1, 2, 3, 4, 5}) {
+    const auto x = net.images(n);
+    PackedNetwork reference = load(file, "reference");
+    const auto expected = run(reference, x, false);
+    for (const std::string family : {"", "avx2", "vnni", "simd"}) {
+      for (const int threads : {1, 2, 3}) {  // fewer images than threads share each layer
+        PackedNetwork::Options options;
+        options.kernels.family = family;
+        options.threads = threads;
+        PackedNetwork network = PackedNetwork::load(file, options);
+        INFO("family '" << family << "', " << n << " images, " << threads << " threads");
+        CHECK(bool(run(network, x, false).logits == expected.logits));
+      }
+    }
+  }
+}
+
 TEST_CASE("an exception of a trace reaches the caller", "[packed]") {
   TinyNetwork net;
   const auto x = net.images(3);
