@@ -33,6 +33,11 @@ std::set<std::string>& noted_kernels() {
   return names;
 }
 
+std::set<std::string>& noted_families() {
+  static std::set<std::string> names;
+  return names;
+}
+
 }  // namespace
 
 Preference& default_preference() {
@@ -57,11 +62,19 @@ void refuse_all(std::string_view op, const Preference& preference,
                                 list(refusals)));
 }
 
-void note_kernel(const std::string& name) { noted_kernels().insert(name); }
+void note_kernel(const std::string& name, const std::string& family) {
+  noted_kernels().insert(name);
+  noted_families().insert(family);
+}
 
 std::vector<std::string> kernel_names() {
   load_tables();
   return {noted_kernels().begin(), noted_kernels().end()};
+}
+
+std::vector<std::string> kernel_families() {
+  load_tables();
+  return {noted_families().begin(), noted_families().end()};
 }
 
 void load_tables() {

@@ -86,7 +86,7 @@ LowbitWinograd problem_of(const Args& args, const WinogradPanels& panels) {
 template <int Rows>
 Plan plan_of(const LowbitWinograd& w, int64_t images, int64_t blocks) {
   using Tile = WinogradTile<Rows>;
-  const int64_t threads = omp_in_parallel() ? 1 : omp_get_max_threads();
+  const int64_t threads = task_threads();
   const int64_t unit = Rows == 1 ? w.tile_cols : 1;  // what a group is made of
   const int64_t image_units = w.tile_rows * w.tile_cols / unit;
   const int64_t units = Rows == 1 ? image_units : image_units * images;
@@ -196,7 +196,8 @@ void add(const std::string& method, int priority, const std::string& missing) {
        [](const Args& args, Stream) { run<Bits, Rows>(args); },
        [](const Args& args) -> std::shared_ptr<const Prepacked> {
          return make_winograd_panels<Bits, Rows>(args.weight, args.two_step);
-       }});
+       },
+       true});
 }
 
 }  // namespace
