@@ -28,7 +28,7 @@ void fill_row(const PackedCodes<Bits>& weight, int64_t row, bool two_step, int32
     const int change = (code_offset<Bits> ^ (code + code_offset<Bits>)) << shift;
     to[col / block_depth<Bits> * step + in_block % 4] ^= uint8_t(change);
   }
-  const int64_t at = two_step ? group * 2 * lanes + row % lanes : row;
+  const int64_t at = two_step ? panel * 2 * lanes + row % lanes : row;
   panels.start[size_t(at)] = factor * sum;
   if (two_step) panels.start[size_t(at + lanes)] = factor * negative;
 }

@@ -24,7 +24,7 @@ struct GemmPanels final : Prepacked {
   int64_t lanes = 0, panels = 0, blocks = 0;
   int64_t group_panels = 0;
   /// `factor` times the sum of the codes of each output; if two steps, times how many are +1 and
-  /// how many -1: [group][panel of the group, or P and N][lane], 0 behind the last output.
+  /// how many -1: [panel][P and N if two steps][lane], 0 behind the last output.
   std::vector<int32_t> start;
 
   const uint8_t* data() const { return static_cast<const uint8_t*>(memory.data()); }
@@ -42,7 +42,6 @@ inline constexpr int code_offset = -min_code<Bits>;
 template <int Bits>
 inline constexpr int64_t block_depth = 4 * (8 / Bits);
 
-/// Two steps have one panel a group.
 template <int Bits>
 std::shared_ptr<const GemmPanels> make_gemm_panels(const PackedCodes<Bits>& weight, int64_t lanes,
                                                    int64_t group_panels, bool two_step,

@@ -22,7 +22,8 @@ namespace apprentice::kernels {
 namespace {
 
 constexpr int64_t kBlockBytes = 512 * 1024;
-constexpr int64_t kDepth = 4096;
+constexpr int64_t kLeastRows = 48, kLeastPart = 8;
+constexpr int64_t kDepth = 512;
 
 /// Memory of one thread that grows and stays.
 class Scratch {
@@ -51,19 +52,21 @@ struct Problem {
   int64_t block_depth() const { return kind == GemmWeights::int4 ? 8 : 16; }
   /// 2 * 255 * 1 * 64 and 2 * 255 * 8 * 8 are 32640 each.
   int64_t narrow_steps() const { return kind == GemmWeights::int4 ? 8 : 64; }
-  /// Panels of a group's sums: two steps have P and N.
-  int64_t sum_panels(int64_t group) const {
-    return kind == GemmWeights::two_step ? 2 : weights->width(group);
-  }
+  /// Panels of sums that a packed panel gives.
+  int64_t parts() const { return kind == GemmWeights::two_step ? 2 : 1; }
+  /// Panels of a group's sums, and numbers of a row of them.
+  int64_t panels(int64_t group) const { return weights->width(group) * parts(); }
+  int64_t tile_rows() const { return isa->tile_rows[isa->group_panels - 1]; }
+  int64_t width(int64_t group) const { return panels(group) * isa->lanes; }
   int64_t first_output(int64_t group) const {
     return group * weights->group_panels * weights->lanes;
   }
   const int32_t* start(int64_t group) const {
-    return weights->start.data() + group * 2 * isa->lanes;
+    return weights->start.data() + first_output(group) * parts();
   }
 };
 
-alignas(64) constexpr int32_t kZeros[64] = {};
+alignas(64) constexpr int32_t kZeros[kMostPanels * 16] = {};
 
 /// to[k] = from[k] ^ flip
 void copy_flipped(const uint8_t* __restrict from, int64_t count, uint8_t flip,
@@ -119,13 +122,13 @@ struct Piece {
 /// Can the last sums go where they are wanted, with nothing to finish?
 bool is_direct(const Problem& p, const Piece& piece) {
   const GemmOutputs& o = p.outputs;
-  const int64_t end = p.first_output(piece.group) + p.sum_panels(piece.group) * p.isa->lanes;
-  return piece.last && !o.y && !o.two_step && end <= o.n;
+  return piece.last && !o.y && !o.two_step &&
+         p.first_output(piece.group) + p.width(piece.group) <= o.n;
 }
 
 /// The tile of the first row.
 GemmTile first_tile(const Problem& p, const Piece& piece) {
-  const int64_t width = p.sum_panels(piece.group) * p.isa->lanes;
+  const int64_t width = p.width(piece.group);
   GemmTile tile{};
   tile.x = piece.x.x;
   tile.x_step = piece.x.step;
@@ -150,7 +153,7 @@ GemmTile first_tile(const Problem& p, const Piece& piece) {
 /// The first tile unpacks the weights for the others, which are of nearly equal height: a low one
 /// would wait for the latency of its few sums.
 void multiply_piece(const Problem& p, const Piece& piece) {
-  const int64_t panels = p.sum_panels(piece.group), packed = p.weights->width(piece.group);
+  const int64_t panels = p.panels(piece.group), packed = p.weights->width(piece.group);
   const int64_t first = p.first_output(piece.group);
   const bool finishes = piece.last && !is_direct(p, piece);
   GemmTile tile = first_tile(p, piece);
@@ -163,7 +166,7 @@ void multiply_piece(const Problem& p, const Piece& piece) {
   const uint8_t* weights = p.weights->group(piece.group) + piece.block * packed * p.isa->lanes * 4;
   const int64_t begun = p.isa->multiply_packed(p.kind, tile, weights, packed, piece.rows);
   advance(piece.row, begun);
-  const int64_t left = piece.rows - begun, most = p.isa->tile_rows;
+  const int64_t left = piece.rows - begun, most = p.isa->tile_rows[panels - 1];
   const int64_t tiles = std::max<int64_t>(1, (left + most - 1) / most), high = left % tiles;
   int64_t row = piece.row + begun;
   for (int64_t t = 0; row < piece.row + piece.rows; ++t) {
@@ -177,7 +180,7 @@ void multiply_piece(const Problem& p, const Piece& piece) {
 /// Rows [row, row + rows) by one group.
 void multiply_group(const Problem& p, const Rows& x, int64_t row, int64_t rows, int64_t group) {
   static thread_local Scratch weights, sums;
-  const int64_t width = p.sum_panels(group) * p.isa->lanes;
+  const int64_t width = p.width(group);
   const int64_t depth = p.block_depth(), blocks = p.weights->blocks;
   const int64_t pieces = std::max<int64_t>(1, (blocks * depth + kDepth - 1) / kDepth);
   int8_t* w = weights.get<int8_t>((kDepth + depth) * width);
@@ -190,8 +193,8 @@ void multiply_group(const Problem& p, const Rows& x, int64_t row, int64_t rows, 
 }
 
 void multiply_part(const Problem& p, const Part& part) {
-  const int64_t tile = p.isa->tile_rows;
-  const int64_t most = std::max(4 * tile, kBlockBytes / std::max<int64_t>(p.k, 1) / tile * tile);
+  const int64_t tile = p.tile_rows(), fitting = kBlockBytes / std::max<int64_t>(p.k, 1);
+  const int64_t most = std::max(kLeastRows, fitting / tile * tile);
   const int64_t rows = part.row_end - part.row, row_blocks = (rows + most - 1) / most;
   for (int64_t b = 0; b < row_blocks; ++b) {
     const int64_t row = part.row + b * rows / row_blocks;
@@ -217,10 +220,10 @@ int64_t out_parts(int64_t tiles, int64_t groups, int64_t threads) {
 
 void run_many_rows(const Problem& p) {
   const int64_t threads = omp_in_parallel() ? 1 : omp_get_max_threads();
-  const int64_t tiles = (p.m + p.isa->tile_rows - 1) / p.isa->tile_rows;
+  const int64_t tiles = (p.m + p.tile_rows() - 1) / p.tile_rows();
   const int64_t groups = p.weights->groups();
   const int64_t outs = std::min(groups, out_parts(tiles, groups, threads));
-  const int64_t rows = std::min(tiles, threads / outs);
+  const int64_t rows = std::clamp<int64_t>(p.m / kLeastPart, 1, threads / outs);
 #pragma omp parallel for schedule(static) if (rows * outs > 1)
   for (int64_t part = 0; part < rows * outs; ++part) {
     const int64_t r = part / outs, o = part % outs;
@@ -254,9 +257,9 @@ FewRows prepare_few_rows(const Problem& p) {
 }
 
 void multiply_few(const Problem& p, const FewRows& x, int64_t group) {
-  const int64_t panels = p.sum_panels(group), packed = p.weights->width(group);
-  alignas(64) int32_t sums[8 * 32];
-  const int64_t most = p.isa->gemv_rows[int(p.kind)];
+  const int64_t panels = p.panels(group), packed = p.weights->width(group);
+  alignas(64) int32_t sums[4 * kMostPanels * 16];
+  const int64_t most = p.isa->gemv_rows;
   for (int64_t row = 0; row < p.m; row += most) {
     const int64_t rows = std::min(most, p.m - row);
     const GemvTile tile{x.x + row * x.step,
@@ -283,8 +286,8 @@ void run_few_rows(const Problem& p) {
 template <class X, int Bits>
 std::shared_ptr<const GemmPanels> prepack(const typename LowbitGemm<X, Bits>::Args& args,
                                           const GemmIsa& isa) {
-  return make_gemm_panels(args.weight, isa.lanes, args.two_step ? 1 : 2, args.two_step,
-                          std::is_signed_v<X> ? -128 : 128);
+  return make_gemm_panels(args.weight, isa.lanes, isa.group_panels / (args.two_step ? 2 : 1),
+                          args.two_step, std::is_signed_v<X> ? -128 : 128);
 }
 
 template <class X, int Bits>

@@ -214,7 +214,7 @@ void finish(const GemmOutputs& o, const int32_t* sums, int64_t panels, int64_t r
 
 }  // namespace
 
-const GemmIsa lowbit_gemm{kLanes,          kTileRows, {2, 2, 2},   4,
-                          multiply_packed, multiply,  lowbit_gemv, finish};
+const GemmIsa lowbit_gemm{
+    kLanes, 2, {kTileRows, kTileRows}, 2, 4, multiply_packed, multiply, lowbit_gemv, finish};
 
 }  // namespace apprentice::kernels::avx2

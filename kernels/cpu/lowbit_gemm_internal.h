@@ -5,8 +5,11 @@
 namespace apprentice::kernels {
 
 // What the instruction sets give to low-bit GEMM (kernels/cpu/lowbit_gemm.cpp): plain memory only,
-// all bounds resolved. Weights are those of kernels/lowbit_gemm_panels_internal.h. Two steps have
-// panels P and N, 1 where the code is +1 and where it is -1, in the place of a group of two.
+// all bounds resolved. Weights are those of kernels/lowbit_gemm_panels_internal.h, read in groups of
+// up to kMostPanels panels. Of two steps a group has half as many, each of which gives two panels of
+// sums: P, over code +1, and N, over code -1. `panels` are those of the sums unless it says packed.
+
+inline constexpr int64_t kMostPanels = 4;
 
 /// How weights are unpacked: what a code becomes.
 enum class GemmWeights { ternary, two_step, int4 };
@@ -26,17 +29,16 @@ struct GemmTile {
 };
 
 /// Sums of few rows of x over one group of outputs, straight from packed weights:
-///   to[row][j] = from[j] + sum_k x[row][k] * code[j][k]    and of N, two steps,
-///   to[row][lanes + j] = from[lanes + j] + ...
+///   to[row][j] = from[j] + sum_k x[row][k] * code[j][k]    (two steps: over +1, and over -1)
 /// x is signed; x_sums are the sums of its rows.
 struct GemvTile {
   const int8_t* x;  ///< whole blocks, zero behind the last column
   int64_t x_step;
   const int32_t* x_sums;
-  const uint8_t* w;  ///< [blocks][panels][lanes][4]
+  const uint8_t* w;  ///< [blocks][packed panels][lanes][4]
   int64_t blocks;
-  const int32_t* from;  ///< [2 or panels][lanes]
-  int32_t* to;          ///< [rows][2 or panels][lanes]
+  const int32_t* from;  ///< [panels][lanes]
+  int32_t* to;          ///< [rows][panels][lanes]
 };
 
 /// What becomes of the sums: pointers as in the Args of LowbitGemm, rows of `n`.
@@ -52,29 +54,29 @@ struct GemmOutputs {
 
 /// The functions of one instruction set.
 struct GemmIsa {
-  int64_t lanes;
-  int64_t tile_rows;     ///< the most rows of `multiply`
-  int64_t gemv_rows[3];  ///< the most rows of `gemv`, by GemmWeights
-  int64_t few_rows;      ///< up to here gemv is the faster way
-  /// `multiply` of the first of `rows` rows, 4 at least, by a group of `panels` packed panels, which
-  /// it unpacks into tile.w. Gives the number of rows done. tile.steps are whole blocks.
+  int64_t lanes, group_panels;
+  int64_t tile_rows[kMostPanels];  ///< the most rows of `multiply`, by panels - 1
+  int64_t gemv_rows;               ///< the most rows of `gemv`
+  int64_t few_rows;                ///< up to here gemv is the faster way
+  /// `multiply` of the first of `rows` rows, 4 at least, by a group of packed panels, which it
+  /// unpacks into tile.w. Gives the number of rows done. tile.steps are whole blocks.
   int64_t (*multiply_packed)(GemmWeights kind, const GemmTile& tile, const uint8_t* packed,
-                             int64_t panels, int64_t rows);
+                             int64_t packed_panels, int64_t rows);
   void (*multiply)(const GemmTile& tile, int64_t panels, int64_t rows);
-  void (*gemv)(GemmWeights kind, const GemvTile& tile, int64_t panels, int64_t rows);
-  /// Stores rows [row, row + rows) of outputs [first, first + 16 or so) from
-  /// sums[row][panels * lanes].
+  void (*gemv)(GemmWeights kind, const GemvTile& tile, int64_t packed_panels, int64_t rows);
+  /// Stores rows [row, row + rows) of the outputs from `first` on, whose sums are
+  /// [rows][panels][lanes].
   void (*finish)(const GemmOutputs& outputs, const int32_t* sums, int64_t panels, int64_t row,
                  int64_t rows, int64_t first);
 };
 
 namespace vnni {
 extern const GemmIsa lowbit_gemm;
-void lowbit_gemv(GemmWeights kind, const GemvTile& tile, int64_t panels, int64_t rows);
+void lowbit_gemv(GemmWeights kind, const GemvTile& tile, int64_t packed_panels, int64_t rows);
 }  // namespace vnni
 namespace avx2 {
 extern const GemmIsa lowbit_gemm;
-void lowbit_gemv(GemmWeights kind, const GemvTile& tile, int64_t panels, int64_t rows);
+void lowbit_gemv(GemmWeights kind, const GemvTile& tile, int64_t packed_panels, int64_t rows);
 }  // namespace avx2
 
 }  // namespace apprentice::kernels

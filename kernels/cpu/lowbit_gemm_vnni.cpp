@@ -1,7 +1,9 @@
-// AVX-512-VNNI kernels of low-bit GEMM. A tile is 1 or 2 panels of 16 outputs by up to 14 rows of x;
-// a step broadcasts 4 bytes of a row (load port only) and multiplies them with 16 x 4 weights, one
-// vpdpbusd a panel: u8 x s8 into s32, which cannot saturate. Weights of a tile are a byte each, in
-// memory of the first or second cache level, unpacked there once for many tiles.
+// AVX-512-VNNI kernels of low-bit GEMM. A tile is up to 4 panels of 16 outputs by up to 6 rows of x
+// (fewer panels: more rows); a step broadcasts 4 bytes of a row (load port only) and multiplies them
+// with 16 x 4 weights, one vpdpbusd a panel: u8 x s8 into s32, which cannot saturate. Weights of a
+// tile are a byte each, in memory of the first cache level, unpacked there once for many tiles.
+#include <utility>
+
 #include <apprentice/kernels/cpu/intrinsics_internal.h>
 #include <apprentice/kernels/cpu/lowbit_gemm_internal.h>
 
@@ -9,7 +11,9 @@ namespace apprentice::kernels::vnni {
 namespace {
 
 constexpr int64_t kLanes = 16;
-constexpr int kTileRows = 14;
+/// The most rows of a tile, and of one that unpacks: its sums fill the registers.
+constexpr int kTileRows[] = {12, 12, 8, 6};
+constexpr int kPackedRows = 6;
 
 /// The 16 bytes `of(0)` to `of(15)` in each quarter.
 template <class Of>
@@ -59,7 +63,7 @@ template <int Panels, int Rows>
 inline void load_sums(const GemmTile& t, TileSums<Panels, Rows>& sums) {
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int p = 0; p < Panels; ++p) {
       sums[r][p] = _mm512_loadu_si512(t.from + r * t.from_step + p * kLanes);
     }
@@ -70,7 +74,7 @@ template <int Panels, int Rows>
 inline void store_sums(const GemmTile& t, const TileSums<Panels, Rows>& sums) {
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int p = 0; p < Panels; ++p) {
       _mm512_storeu_si512(t.to + r * t.to_step + p * kLanes, sums[r][p]);
     }
@@ -107,7 +111,7 @@ inline void add_step(const RowPointers<Rows>& x, const __m512i (&w)[Panels],
     int32_t bytes;
     __builtin_memcpy(&bytes, x.at[r / 3] + r % 3 * x.step, 4);
     const __m512i v = _mm512_set1_epi32(bytes);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int p = 0; p < Panels; ++p) sums[r][p] = _mm512_dpbusd_epi32(sums[r][p], v, w[p]);
   }
 }
@@ -120,7 +124,7 @@ void tile(const GemmTile& t) {
   const int8_t* from = t.w;
   for (int64_t step = t.steps; step > 0; --step) {
     __m512i w[Panels];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int p = 0; p < Panels; ++p) w[p] = _mm512_load_si512(from + p * 64);
     add_step<Panels, Rows>(x, w, sums);
     from += Panels * 64;
@@ -146,16 +150,18 @@ void packed_tile(const GemmTile& t, const uint8_t* packed) {
 #pragma GCC unroll 2
     for (int half = 0; half < 2; ++half) {
       __m512i nibbles[Packed];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int p = 0; p < Packed; ++p) {
         const __m512i q = _mm512_load_si512(packed + p * 64);
         nibbles[p] = _mm512_and_si512(half ? _mm512_srli_epi16(q, 4) : q, nibble);
       }
-      if (half < Packed) _mm_prefetch((const char*)(packed + ahead + half * 64), _MM_HINT_T1);
+      for (int p = half; p < Packed; p += 2) {
+        _mm_prefetch((const char*)(packed + ahead + p * 64), _MM_HINT_T1);
+      }
 #pragma GCC unroll 2
       for (int field = 0; field < Of::fields / 2; ++field) {
         __m512i w[kPanels];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int p = 0; p < kPanels; ++p) {
           w[p] = codes.of(nibbles[p / Of::sums], field, p % Of::sums);
           _mm512_store_si512(to + p * 64, w[p]);
@@ -169,43 +175,41 @@ void packed_tile(const GemmTile& t, const uint8_t* packed) {
   store_sums<kPanels, Rows>(t, sums);
 }
 
-template <int... Rows>
-struct Counts {};
-
 using Tile = void (*)(const GemmTile&);
-
-/// The tile of each number of rows, behind an unused first.
-template <int Panels, class Rows = Counts<1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>>
+/// The tile of each number of rows.
+template <int Panels, class Rows = std::make_integer_sequence<int, kTileRows[Panels - 1]>>
 struct Tiles;
-template <int Panels, int... Rows>
-struct Tiles<Panels, Counts<Rows...>> {
-  static_assert(sizeof...(Rows) == kTileRows);
-  static constexpr Tile table[] = {nullptr, tile<Panels, Rows>...};
+template <int Panels, int... Row>
+struct Tiles<Panels, std::integer_sequence<int, Row...>> {
+  static constexpr Tile table[] = {tile<Panels, Row + 1>...};
 };
 
 void multiply(const GemmTile& t, int64_t panels, int64_t rows) {
-  (panels == 2 ? Tiles<2>::table : Tiles<1>::table)[rows](t);
+  static constexpr const Tile* kTiles[] = {Tiles<1>::table, Tiles<2>::table, Tiles<3>::table,
+                                           Tiles<4>::table};
+  kTiles[panels - 1][rows - 1](t);
 }
 
-template <GemmWeights Kind, int Packed>
-void multiply_rows(const GemmTile& t, const uint8_t* packed, int64_t rows) {
-  rows == 4   ? packed_tile<Kind, Packed, 4>(t, packed)
-  : rows == 8 ? packed_tile<Kind, Packed, 8>(t, packed)
-              : packed_tile<Kind, Packed, 12>(t, packed);
-}
-
-int64_t multiply_packed(GemmWeights kind, const GemmTile& t, const uint8_t* packed, int64_t panels,
-                        int64_t rows) {
-  constexpr auto kTernary = GemmWeights::ternary, kInt4 = GemmWeights::int4;
-  const int64_t done = rows < 12 ? rows / 4 * 4 : 12;
-  if (kind == GemmWeights::two_step) {
-    multiply_rows<GemmWeights::two_step, 1>(t, packed, done);
-  } else if (kind == kTernary) {
-    (panels == 2 ? multiply_rows<kTernary, 2> : multiply_rows<kTernary, 1>)(t, packed, done);
-  } else {
-    (panels == 2 ? multiply_rows<kInt4, 2> : multiply_rows<kInt4, 1>)(t, packed, done);
-  }
-  return done;
+int64_t multiply_packed(GemmWeights kind, const GemmTile& t, const uint8_t* packed,
+                        int64_t packed_panels, int64_t rows) {
+  using PackedTile = void (*)(const GemmTile&, const uint8_t*);
+  constexpr auto kTernary = GemmWeights::ternary, kTwoStep = GemmWeights::two_step;
+  constexpr auto kInt4 = GemmWeights::int4;
+  constexpr int kMost = kPackedRows, kLeast = 4;
+  static constexpr PackedTile kTiles[][kMostPanels][2] = {
+      {{packed_tile<kTernary, 1, kLeast>, packed_tile<kTernary, 1, kMost>},
+       {packed_tile<kTernary, 2, kLeast>, packed_tile<kTernary, 2, kMost>},
+       {packed_tile<kTernary, 3, kLeast>, packed_tile<kTernary, 3, kMost>},
+       {packed_tile<kTernary, 4, kLeast>, packed_tile<kTernary, 4, kMost>}},
+      {{packed_tile<kTwoStep, 1, kLeast>, packed_tile<kTwoStep, 1, kMost>},
+       {packed_tile<kTwoStep, 2, kLeast>, packed_tile<kTwoStep, 2, kMost>}},
+      {{packed_tile<kInt4, 1, kLeast>, packed_tile<kInt4, 1, kMost>},
+       {packed_tile<kInt4, 2, kLeast>, packed_tile<kInt4, 2, kMost>},
+       {packed_tile<kInt4, 3, kLeast>, packed_tile<kInt4, 3, kMost>},
+       {packed_tile<kInt4, 4, kLeast>, packed_tile<kInt4, 4, kMost>}}};
+  const bool all = rows >= kMost;
+  kTiles[int(kind)][packed_panels - 1][all](t, packed);
+  return all ? kMost : kLeast;
 }
 
 /// Codes of some rows of 16 outputs, whose sums are `step` numbers apart.
@@ -241,8 +245,8 @@ void store_codes(const GemmOutputs& o, const int32_t* sums, int64_t step, int64_
 
 void finish(const GemmOutputs& o, const int32_t* sums, int64_t panels, int64_t row, int64_t rows,
             int64_t first) {
-  const int64_t step = panels * kLanes;
-  for (int64_t p = 0; p < (o.two_step ? 1 : panels); ++p, first += kLanes, sums += kLanes) {
+  const int64_t step = panels * kLanes, parts = o.two_step ? 2 : 1;
+  for (int64_t p = 0; p < panels; p += parts, first += kLanes, sums += parts * kLanes) {
     const int64_t left = o.n - first;
     const auto mask = __mmask16(left >= kLanes ? 0xffff : (1u << left) - 1);
     const auto store = [&](int32_t* to, const int32_t* from) {
@@ -265,7 +269,9 @@ void finish(const GemmOutputs& o, const int32_t* sums, int64_t panels, int64_t r
 
 }  // namespace
 
-const GemmIsa lowbit_gemm{kLanes,          kTileRows, {3, 3, 6},   6,
-                          multiply_packed, multiply,  lowbit_gemv, finish};
+const GemmIsa lowbit_gemm{
+    kLanes,   kMostPanels, {kTileRows[0], kTileRows[1], kTileRows[2], kTileRows[3]},
+    3,        6,           multiply_packed,
+    multiply, lowbit_gemv, finish};
 
 }  // namespace apprentice::kernels::vnni

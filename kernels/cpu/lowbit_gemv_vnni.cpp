@@ -54,78 +54,90 @@ inline __m512i total(const FieldSums<Bits, Rows>& sums, int r, int extra_shift) 
   return sum;
 }
 
+/// Panels [first, first + Panels) of a group of `packed_panels`.
 template <int Bits, int Panels, int Rows>
-void one_step(const GemvTile& t) {
+void one_step(const GemvTile& t, int64_t first, int64_t packed_panels) {
   FieldSums<Bits, Rows> sums[Panels];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
   for (int p = 0; p < Panels; ++p) clear<Bits, Rows>(sums[p]);
-  const uint8_t* w = t.w;
+  const uint8_t* w = t.w + first * 64;
   const int8_t* x = t.x;
   for (int64_t block = t.blocks; block > 0; --block) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int p = 0; p < Panels; ++p) {
       _mm_prefetch((const char*)(w + kAhead + p * 64), _MM_HINT_T0);
       const __m512i q = _mm512_load_si512(w + p * 64);
       add_block<Bits, Rows>(q, (1 << Bits) - 1, x, t.x_step, sums[p]);
     }
-    w += Panels * 64;
+    w += packed_panels * 64;
     x += 32 / Bits;
   }
   constexpr int kOffset = Bits == 2 ? 1 : 8;
 #pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r) {
     const __m512i off = _mm512_set1_epi32(kOffset * t.x_sums[r]);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int p = 0; p < Panels; ++p) {
-      const __m512i from = _mm512_sub_epi32(_mm512_loadu_si512(t.from + p * kLanes), off);
-      _mm512_storeu_si512(t.to + (r * Panels + p) * kLanes,
+      const int64_t at = (first + p) * kLanes;
+      const __m512i from = _mm512_sub_epi32(_mm512_loadu_si512(t.from + at), off);
+      _mm512_storeu_si512(t.to + r * packed_panels * kLanes + at,
                           _mm512_add_epi32(from, total<Bits, Rows>(sums[p], r, 0)));
     }
   }
 }
 
+/// Panel `panel` of such a group: P and N.
 template <int Rows>
-void two_step(const GemvTile& t) {
+void two_step(const GemvTile& t, int64_t panel, int64_t packed_panels) {
   FieldSums<2, Rows> both, positive;
   clear<2, Rows>(both);
   clear<2, Rows>(positive);
-  const uint8_t* w = t.w;
+  const uint8_t* w = t.w + panel * 64;
   const int8_t* x = t.x;
   for (int64_t block = t.blocks; block > 0; --block) {
     _mm_prefetch((const char*)(w + kAhead), _MM_HINT_T0);
     const __m512i q = _mm512_load_si512(w);
     add_block<2, Rows>(q, 3, x, t.x_step, both);
     add_block<2, Rows>(q, 2, x, t.x_step, positive);
-    w += 64;
+    w += packed_panels * 64;
     x += 16;
   }
+  const int32_t* from = t.from + panel * 2 * kLanes;
 #pragma GCC unroll 4
   for (int r = 0; r < Rows; ++r) {
     const __m512i p = total<2, Rows>(positive, r, 1);
     const __m512i code =
         _mm512_sub_epi32(total<2, Rows>(both, r, 0), _mm512_set1_epi32(t.x_sums[r]));
     const __m512i n = _mm512_sub_epi32(p, code);
-    int32_t* to = t.to + r * 2 * kLanes;
-    _mm512_storeu_si512(to, _mm512_add_epi32(p, _mm512_loadu_si512(t.from)));
-    _mm512_storeu_si512(to + kLanes, _mm512_add_epi32(n, _mm512_loadu_si512(t.from + kLanes)));
+    int32_t* to = t.to + (r * packed_panels + panel) * 2 * kLanes;
+    _mm512_storeu_si512(to, _mm512_add_epi32(p, _mm512_loadu_si512(from)));
+    _mm512_storeu_si512(to + kLanes, _mm512_add_epi32(n, _mm512_loadu_si512(from + kLanes)));
   }
+}
+
+/// As many panels at a time as have registers for their sums.
+template <int Bits, int Rows>
+void all_panels(const GemvTile& t, int64_t packed_panels) {
+  constexpr int kMost = Rows == 1 || Bits == 4 ? 4 : 2;
+  int64_t p = 0;
+  for (; p + kMost <= packed_panels; p += kMost) one_step<Bits, kMost, Rows>(t, p, packed_panels);
+  for (; p + 2 <= packed_panels; p += 2) one_step<Bits, 2, Rows>(t, p, packed_panels);
+  for (; p < packed_panels; ++p) one_step<Bits, 1, Rows>(t, p, packed_panels);
+}
+
+template <int Rows>
+void all_panels(GemmWeights kind, const GemvTile& t, int64_t packed_panels) {
+  if (kind == GemmWeights::ternary) return all_panels<2, Rows>(t, packed_panels);
+  if (kind == GemmWeights::int4) return all_panels<4, Rows>(t, packed_panels);
+  for (int64_t p = 0; p < packed_panels; ++p) two_step<Rows>(t, p, packed_panels);
 }
 
 }  // namespace
 
-void lowbit_gemv(GemmWeights kind, const GemvTile& t, int64_t panels, int64_t rows) {
-  using Tile = void (*)(const GemvTile&);
-  static constexpr Tile kTwoStep[] = {two_step<1>, two_step<2>, two_step<3>};
-  static constexpr Tile kTernary[][3] = {{one_step<2, 1, 1>, one_step<2, 1, 2>, one_step<2, 1, 3>},
-                                         {one_step<2, 2, 1>, one_step<2, 2, 2>, one_step<2, 2, 3>}};
-  static constexpr Tile kInt4[][6] = {{one_step<4, 1, 1>, one_step<4, 1, 2>, one_step<4, 1, 3>,
-                                       one_step<4, 1, 4>, one_step<4, 1, 5>, one_step<4, 1, 6>},
-                                      {one_step<4, 2, 1>, one_step<4, 2, 2>, one_step<4, 2, 3>,
-                                       one_step<4, 2, 4>, one_step<4, 2, 5>, one_step<4, 2, 6>}};
-  const Tile tile = kind == GemmWeights::two_step  ? kTwoStep[rows - 1]
-                    : kind == GemmWeights::ternary ? kTernary[panels - 1][rows - 1]
-                                                   : kInt4[panels - 1][rows - 1];
-  tile(t);
+void lowbit_gemv(GemmWeights kind, const GemvTile& t, int64_t packed_panels, int64_t rows) {
+  rows == 1   ? all_panels<1>(kind, t, packed_panels)
+  : rows == 2 ? all_panels<2>(kind, t, packed_panels)
+              : all_panels<3>(kind, t, packed_panels);
 }
 
 }  // namespace apprentice::kernels::vnni
