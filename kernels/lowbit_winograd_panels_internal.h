@@ -16,7 +16,7 @@ struct WinogradPanels final : Prepacked {
 
   Buffer memory;
   int64_t panel_bytes = 0, blocks = 0;
-  std::vector<int32_t> start;  ///< -128 * the sum over a position's u where v has 128 added, else 0
+  std::vector<int32_t> start;  ///< takes off the 128s of v
 
   const int8_t* data() const { return static_cast<const int8_t*>(memory.data()); }
 };

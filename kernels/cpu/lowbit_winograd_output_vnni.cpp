@@ -1,4 +1,4 @@
-// From the sums of a tile's positions to its output pixels: A^T m A, then the epilogue of all its
+// From the sums of a tile to its output pixels: what is left of A^T m A, then the epilogue of all its
 // pixels at once. Whole blocks, of which codes alone are wanted, take the fast road.
 #include <apprentice/kernels/cpu/lowbit_epilogue_vnni_internal.h>
 #include <apprentice/kernels/cpu/lowbit_winograd_internal.h>
@@ -17,24 +17,18 @@ inline void transform(const __m512i (&m)[4], __m512i (&y)[2]) {
 /// The sums of the tile's pixels, row after row, times WinogradTile::factor.
 template <int Rows>
 inline void transform_tile(const int32_t* sums, __m512i (&y)[Rows * 2]) {
-  __m512i rows[Rows][4];
-#pragma GCC unroll 4
-  for (int j = 0; j < 4; ++j) {
-    if constexpr (Rows == 1) {
-      rows[0][j] = _mm512_load_si512(sums + j * kWinogradStep);
-    } else {
-      __m512i m[4], both[2];
-#pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i) m[i] = _mm512_load_si512(sums + (i * 4 + j) * kWinogradStep);
-      transform(m, both);
-      rows[0][j] = both[0], rows[1][j] = both[1];
-    }
-  }
+  if constexpr (Rows == 1) {
+    y[0] = _mm512_load_si512(sums);
+    y[1] = _mm512_load_si512(sums + kWinogradStep);
+  } else {
 #pragma GCC unroll 2
-  for (int i = 0; i < Rows; ++i) {
-    __m512i pair[2];
-    transform(rows[i], pair);
-    y[i * 2] = pair[0], y[i * 2 + 1] = pair[1];
+    for (int i = 0; i < 2; ++i) {
+      __m512i m[4], pair[2];
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j) m[j] = _mm512_load_si512(sums + (j * 2 + i) * kWinogradStep);
+      transform(m, pair);
+      y[i * 2] = pair[0], y[i * 2 + 1] = pair[1];
+    }
   }
 }
 

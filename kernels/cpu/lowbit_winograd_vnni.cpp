@@ -1,9 +1,8 @@
 // Exact integer Winograd with AVX-512-VNNI. First v of all tiles of the call is made, which stays in
-// the second cache level. Then, for each pair of blocks of 16 outputs and each up to 14 neighbouring
-// tiles, one position after the other is summed up over the input channels: 28 registers of sums, a
-// step broadcasts 4 bytes of v and multiplies them with 2 x 16 x 4 bytes of u. Between the positions
-// the tiles of the set of sums before are transformed and stored: that work is no vpdpbusd, so it
-// runs beside those that still wait.
+// the second cache level. Then, for each pair of blocks of 16 outputs and each set of up to 7 tiles,
+// column after column of positions is summed up over the input channels: in 28 registers, two
+// positions of 7 tiles and 2 x 16 outputs. A step broadcasts 4 bytes of v and multiplies them with
+// 2 x 16 x 4 bytes of u.
 #include <apprentice/kernels/cpu/intrinsics_internal.h>
 #include <apprentice/kernels/cpu/lowbit_winograd_internal.h>
 
@@ -14,87 +13,110 @@ namespace {
 /// level, and the processor by itself fetches too little of two streams.
 constexpr int64_t kAhead = 4096;
 
-/// One position of some tiles and outputs.
-struct Position {
+/// One column of positions of a set.
+struct Column {
   const int8_t* panel;
   int64_t panel_bytes;  ///< from a panel to the next
   const int32_t* start;
   int64_t start_step;  ///< s32 from a panel's to the next
-  const uint8_t* v;
+  const uint8_t* v[4];
   int64_t tile_bytes, run_bytes, steps;
   int32_t* sums;
 };
 
-/// Sums of Tiles neighbouring tiles. Every third tile has a pointer of its own, which reaches the next
-/// two by scaled indexing: a register for each would spill.
+/// Adds two positions, whose v begin at v0 and v1, to acc. Every third tile has a pointer of its own,
+/// which reaches the next two by scaled indexing: a register for each would spill.
 template <int Panels, int Tiles, int Runs>
-void multiply(const Position& p) {
+__attribute__((always_inline)) inline void add_positions(const Column& c, const int8_t* panel,
+                                                         const uint8_t* v0, const uint8_t* v1,
+                                                         __m512i (&acc)[2][Panels][Tiles]) {
   constexpr int kPointers = (Tiles + 2) / 3;
-  __m512i acc[Panels][Tiles];
-#pragma GCC unroll 2
-  for (int k = 0; k < Panels; ++k) {
-    const __m512i start = _mm512_loadu_si512(p.start + k * p.start_step);
-#pragma GCC unroll 14
-    for (int t = 0; t < Tiles; ++t) acc[k][t] = start;
-  }
-  const int8_t* panel = p.panel;
-  const int64_t tile_bytes = p.tile_bytes, panel_bytes = p.panel_bytes, steps = p.steps;
+  const int64_t tile_bytes = c.tile_bytes, panel_bytes = c.panel_bytes, steps = c.steps;
   for (int run = 0; run < Runs; ++run) {
-    const uint8_t* at[kPointers];
-#pragma GCC unroll 5
+    const uint8_t* at[2][kPointers];
+#pragma GCC unroll 3
     for (int k = 0; k < kPointers; ++k) {
-      at[k] = p.v + run * p.run_bytes + 3 * k * tile_bytes;
-      asm("" : "+r"(at[k]));  // else the compiler derives them from one another, in more registers
+      at[0][k] = v0 + run * c.run_bytes + 3 * k * tile_bytes;
+      at[1][k] = v1 + run * c.run_bytes + 3 * k * tile_bytes;
+      asm("" : "+r"(at[0][k]), "+r"(at[1][k]));  // else the compiler derives them from one another
     }
     for (int64_t step = 0; step < steps; ++step) {
-      __m512i u[Panels];
 #pragma GCC unroll 2
-      for (int k = 0; k < Panels; ++k) {
-        u[k] = _mm512_load_si512(panel + k * panel_bytes);
-        _mm_prefetch(panel + k * panel_bytes + kAhead, _MM_HINT_T0);
-      }
-#pragma GCC unroll 14
-      for (int t = 0; t < Tiles; ++t) {
-        int32_t bytes;
-        __builtin_memcpy(&bytes, at[t / 3] + t % 3 * tile_bytes, 4);
-        const __m512i v = _mm512_set1_epi32(bytes);
+      for (int i = 0; i < 2; ++i) {
+        __m512i u[Panels];
 #pragma GCC unroll 2
-        for (int k = 0; k < Panels; ++k) acc[k][t] = _mm512_dpbusd_epi32(acc[k][t], v, u[k]);
+        for (int k = 0; k < Panels; ++k) {
+          u[k] = _mm512_load_si512(panel + k * panel_bytes + i * 64);
+          _mm_prefetch(panel + k * panel_bytes + i * 64 + kAhead, _MM_HINT_T0);
+        }
+#pragma GCC unroll 7
+        for (int t = 0; t < Tiles; ++t) {
+          int32_t bytes;
+          __builtin_memcpy(&bytes, at[i][t / 3] + t % 3 * tile_bytes, 4);
+          const __m512i v = _mm512_set1_epi32(bytes);
+#pragma GCC unroll 2
+          for (int k = 0; k < Panels; ++k) {
+            acc[i][k][t] = _mm512_dpbusd_epi32(acc[i][k][t], v, u[k]);
+          }
+        }
+#pragma GCC unroll 3
+        for (int k = 0; k < kPointers; ++k) at[i][k] += 4;
       }
-      panel += 64;
-#pragma GCC unroll 5
-      for (int k = 0; k < kPointers; ++k) at[k] += 4;
+      panel += 128;
     }
   }
-#pragma GCC unroll 14
-  for (int t = 0; t < Tiles; ++t) {
+}
+
+/// The two sums of a column of positions, of Tiles neighbouring tiles.
+template <int Panels, int Tiles, int Runs>
+void add_column(const Column& c) {
+  __m512i acc[2][Panels][Tiles];
 #pragma GCC unroll 2
-    for (int k = 0; k < Panels; ++k) _mm512_store_si512(p.sums + (t * 2 + k) * 16, acc[k][t]);
+  for (int i = 0; i < 2; ++i) {
+#pragma GCC unroll 2
+    for (int k = 0; k < Panels; ++k) {
+      const __m512i start = _mm512_loadu_si512(c.start + k * c.start_step + i * 16);
+#pragma GCC unroll 7
+      for (int t = 0; t < Tiles; ++t) acc[i][k][t] = start;
+    }
+  }
+  add_positions<Panels, Tiles, Runs>(c, c.panel, c.v[1], c.v[2], acc);
+#pragma GCC unroll 2
+  for (int k = 0; k < Panels; ++k) {
+#pragma GCC unroll 7
+    for (int t = 0; t < Tiles; ++t) {
+      const __m512i m1 = acc[0][k][t], m2 = acc[1][k][t];
+      acc[0][k][t] = _mm512_add_epi32(m1, m2);
+      acc[1][k][t] = _mm512_sub_epi32(m1, m2);
+    }
+  }
+  const int8_t* panel = c.panel + Runs * c.steps * 128;
+  add_positions<Panels, Tiles, Runs>(c, panel, c.v[0], c.v[3], acc);
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i) {
+#pragma GCC unroll 7
+    for (int t = 0; t < Tiles; ++t) {
+#pragma GCC unroll 2
+      for (int k = 0; k < Panels; ++k) {
+        _mm512_store_si512(c.sums + i * kWinogradStep + (t * 2 + k) * 16, acc[i][k][t]);
+      }
+    }
   }
 }
 
 template <int... Tiles>
 struct Counts {};
-using Multiply = void (*)(const Position&);
+using AddColumn = void (*)(const Column&);
 
-/// `multiply` of each number of tiles from 1 to kWinogradTiles, behind an unused first.
+/// `add_column` of each number of tiles from 1 to kWinogradTiles, behind an unused first.
 template <int Panels, int Runs, class Tiles>
 struct Table;
 template <int Panels, int Runs, int... Tiles>
 struct Table<Panels, Runs, Counts<Tiles...>> {
   static_assert(sizeof...(Tiles) == kWinogradTiles);
-  static constexpr Multiply table[] = {nullptr, multiply<Panels, Tiles, Runs>...};
+  static constexpr AddColumn table[] = {nullptr, add_column<Panels, Tiles, Runs>...};
 };
-using UpToMost = Counts<1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>;
-
-/// Tiles [first, first + tiles), whose v begins at `v`, and `panels` panels from those of output block
-/// `block` on.
-struct Set {
-  int64_t block, panels;
-  int64_t first, tiles;
-  const uint8_t* v;
-  int32_t* sums;
-};
+using UpToMost = Counts<1, 2, 3, 4, 5, 6, 7>;
 
 template <int Rows>
 class Worker {
@@ -114,10 +136,10 @@ class Worker {
     for (int64_t block = w_.first_block; block < w_.end_block; block += blocks) {
       const bool single = !w_.two_step && block + 1 == w_.end_block;
       each_set([&](int64_t first, int64_t tiles, uint8_t* v) {
-        add({block, single ? 1 : 2, first, tiles, v, w_.sums + odd_ * kWinogradSet});
+        add_set(block, single ? 1 : 2, tiles, v);
+        store_set(block, single ? 1 : 2, first, tiles);
       });
     }
-    store_tiles(Tile::positions);
   }
 
  private:
@@ -134,45 +156,32 @@ class Worker {
     }
   }
 
-  /// Sums up a set, and stores the one before.
-  void add(const Set& set) {
-    const auto& table = set.panels == 2 ? Table<2, Tile::runs, UpToMost>::table
-                                        : Table<1, Tile::runs, UpToMost>::table;
-    const int64_t panel = set.block * (w_.two_step ? 2 : 1), steps = w_.padded_in / 4;
-    Position p;
-    p.panel_bytes = w_.panel_bytes;
-    p.start_step = Tile::positions * 16;
-    p.tile_bytes = w_.padded_in;
-    p.run_bytes = w_.tile_cols * w_.padded_in;
-    p.steps = steps;
-    for (int64_t position = 0; position < Tile::positions; ++position) {
-      p.panel = w_.panels + panel * w_.panel_bytes + position * Tile::runs * steps * 64;
-      p.start = w_.start + (panel * Tile::positions + position) * 16;
-      p.v = set.v + position * w_.plane_bytes;
-      p.sums = set.sums + position * kWinogradStep;
-      table[set.tiles](p);
-      store_tiles(position + 1);
-    }
-    before_ = set;
-    stored_ = 0;
-    pixel_ = pixel_of(set.first);
-    odd_ = !odd_;
-  }
-
-  /// Stores so many tiles of the set before that `position` of all positions' work is done.
-  void store_tiles(int64_t position) {
-    const int64_t end = before_.tiles * position / Tile::positions;
-    if (stored_ == end) return;
-    for (; stored_ < end; ++stored_) {
-      winograd_output<Rows>(w_, before_.block, before_.panels, pixel_, before_.sums + stored_ * 32);
-      next(pixel_);
+  void add_set(int64_t block, int64_t panels, int64_t tiles, const uint8_t* v) {
+    const auto& table =
+        panels == 2 ? Table<2, Tile::runs, UpToMost>::table : Table<1, Tile::runs, UpToMost>::table;
+    const int64_t panel = block * (w_.two_step ? 2 : 1), steps = w_.padded_in / 4;
+    Column c;
+    c.panel_bytes = w_.panel_bytes;
+    c.start_step = Tile::columns * 32;
+    c.tile_bytes = w_.padded_in;
+    c.run_bytes = w_.tile_cols * w_.padded_in;
+    c.steps = steps;
+    for (int64_t column = 0; column < Tile::columns; ++column) {
+      c.panel = w_.panels + panel * w_.panel_bytes + column * 2 * Tile::runs * steps * 128;
+      c.start = w_.start + (panel * Tile::columns + column) * 32;
+      for (int i = 0; i < 4; ++i) c.v[i] = v + (i * Tile::columns + column) * w_.plane_bytes;
+      c.sums = w_.sums + column * 2 * kWinogradStep;
+      table[tiles](c);
     }
   }
 
-  /// The first output pixel of a tile.
-  OutputPixel pixel_of(int64_t tile) const {
-    const int64_t row = tile / w_.tile_cols;
-    return {row / w_.tile_rows, row % w_.tile_rows * Rows, tile % w_.tile_cols * 2};
+  void store_set(int64_t block, int64_t panels, int64_t first, int64_t tiles) {
+    const int64_t row = first / w_.tile_cols;
+    OutputPixel pixel = {row / w_.tile_rows, row % w_.tile_rows * Rows, first % w_.tile_cols * 2};
+    for (int64_t t = 0; t < tiles; ++t) {
+      winograd_output<Rows>(w_, block, panels, pixel, w_.sums + t * 32);
+      next(pixel);
+    }
   }
   /// Moves to the next tile.
   void next(OutputPixel& pixel) const {
@@ -186,10 +195,6 @@ class Worker {
   }
 
   const LowbitWinograd& w_;
-  Set before_{};
-  int64_t stored_ = 0;
-  OutputPixel pixel_{};  ///< of the next tile to store
-  int odd_ = 0;
 };
 
 }  // namespace
