@@ -16,8 +16,12 @@
 namespace apprentice::quant {
 namespace {
 
-/// Images a slice: a trace keeps every accumulator in memory.
-constexpr int64_t kSlice = 32;
+/// Images a slice, fewer where they are large: a trace keeps every accumulator in memory.
+constexpr int64_t kSlice = 32, kSlicePixels = kSlice * 32 * 32;
+int64_t slice_of(const Tensor& batch) {
+  const int64_t pixels = std::max<int64_t>(batch.size(1) * batch.size(2), 1);
+  return std::clamp<int64_t>(kSlicePixels / pixels, 1, kSlice);
+}
 
 /// The earliest difference found so far, by place in the network.
 struct Difference {
@@ -147,9 +151,11 @@ VerifyReport verify(nn::TensorModule& model, const std::string& packed_path,
   } else {
     auto network = packed::PackedNetwork::load(
         packed_path, {.kernels = {options.kernel, options.require_kernel}});
-    while (const Tensor batch = batches())
-      for (int64_t at = 0; at < batch.size(0); at += kSlice)
-        verify_slice(model, network, batch.slice(at, std::min(at + kSlice, batch.size(0))), report);
+    while (const Tensor batch = batches()) {
+      const int64_t slice = slice_of(batch);
+      for (int64_t at = 0; at < batch.size(0); at += slice)
+        verify_slice(model, network, batch.slice(at, std::min(at + slice, batch.size(0))), report);
+    }
   }
   check(report.images > 0, "verify: no images");
   report.passed = report.difference.empty() && report.equal_predictions == report.images;

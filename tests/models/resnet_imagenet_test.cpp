@@ -1,10 +1,17 @@
 #include <catch2/catch.hpp>
 
+#include <cmath>
 #include <set>
 
 #include <apprentice/base/error.h>
 #include <apprentice/core/autograd.h>
+#include <apprentice/core/ops/activation.h>
+#include <apprentice/core/ops/arithmetic.h>
+#include <apprentice/core/ops/batch_norm.h>
+#include <apprentice/core/ops/conv2d.h>
+#include <apprentice/core/ops/linear.h>
 #include <apprentice/core/ops/loss.h>
+#include <apprentice/core/ops/pool.h>
 #include <apprentice/core/ops/reduce.h>
 #include <apprentice/core/state.h>
 #include <apprentice/models/resnet_imagenet.h>
@@ -27,7 +34,62 @@ void silence(nn::Module& net, const std::string& bn) {
     if (name.find(bn + ".") != std::string::npos) parameter.fill(0);
 }
 
+/// torchvision's definition, operation by operation, on a state of its keys.
+struct Definition {
+  nn::StateDict state;
+  bool bottleneck;
+
+  Tensor normed(const Tensor& x, const std::string& conv, const std::string& bn,
+                int64_t stride) const {
+    const Tensor weight = state.at(conv + ".weight");
+    const int64_t padding = weight.size(1) / 2;
+    const Tensor y =
+        conv2d(x, weight, {}, {.stride = {stride, stride}, .padding = {padding, padding}});
+    return batch_norm_eval(y, state.at(bn + ".weight"), state.at(bn + ".bias"),
+                           state.at(bn + ".running_mean"), state.at(bn + ".running_var"));
+  }
+  Tensor block(const Tensor& x, const std::string& name, int64_t stride) const {
+    const auto layer = [&](const Tensor& in, const std::string& i, int64_t step) {
+      return normed(in, name + ".conv" + i, name + ".bn" + i, step);
+    };
+    const Tensor first = relu(layer(x, "1", bottleneck ? 1 : stride));
+    Tensor y = layer(first, "2", bottleneck ? stride : 1);
+    if (bottleneck) y = layer(relu(y), "3", 1);
+    const bool projected = state.count(name + ".downsample.0.weight") != 0;
+    return relu(
+        y + (projected ? normed(x, name + ".downsample.0", name + ".downsample.1", stride) : x));
+  }
+  Tensor operator()(const Tensor& x) const {
+    Tensor y = max_pool2d(relu(normed(x, "conv1", "bn1", 2)),
+                          {.kernel_size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}});
+    for (int64_t stage = 1; stage <= 4; ++stage)
+      for (int64_t i = 0;; ++i) {
+        const std::string name = fmt::format("layer{}.{}", stage, i);
+        if (state.count(name + ".conv1.weight") == 0) break;
+        y = block(y, name, stage > 1 && i == 0 ? 2 : 1);
+      }
+    return linear(global_avg_pool2d(y), state.at("fc.weight"), state.at("fc.bias"));
+  }
+};
+
 }  // namespace
+
+TEST_CASE("an ImageNet ResNet is torchvision's definition, operation by operation") {
+  const int64_t depth = GENERATE(18, 34, 50);
+  ResNetImageNet net(depth, {.classes = 5, .width = 0.125, .seed = 4});
+  Rng rng(5, RngPurpose::test);
+  for (auto& [name, tensor] : net.state_dict())
+    if (tensor.rank() == 1) tensor.copy_from(Tensor::uniform(tensor.shape(), 0.3f, 0.9f, rng));
+  net.to(Dtype::f64);
+  net.eval();
+  NoGrad no_grad;
+  const Tensor x = images(2, 6, 37).to(Dtype::f64);
+  const auto got = net.forward(x).to_vector<double>();
+  const auto expected = Definition{net.state_dict(), depth == 50}(x).to_vector<double>();
+  // Some 20 to 50 layers of up to 2,304 terms in f64.
+  for (size_t i = 0; i < expected.size(); ++i)
+    CHECK(std::abs(got[i] - expected[i]) <= 1e-10 * (1 + std::abs(expected[i])));
+}
 
 TEST_CASE("every ImageNet ResNet has torchvision's number of parameters and 1,000 classes") {
   const auto [name, expected] = GENERATE(table<const char*, int64_t>(
