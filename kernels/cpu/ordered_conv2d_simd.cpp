@@ -95,15 +95,18 @@ APPRENTICE_INLINE void add_taps(const float* x, int64_t step, const float* w, in
 template <int kVectors, int kPixels>
 void tile(const OrderedConvBand& b, const Pixels& px, int64_t o) {
   Vector sum[kVectors][kPixels] = {};
-  const int64_t row = px.p * b.stride[0] - b.padding[0], col = px.q * b.stride[1] - b.padding[1];
   const bool joined = b.dilation[1] == 1;  // the taps of a row lie side by side
-  const int64_t taps = joined ? (px.cols.end - px.cols.begin) * b.in : b.in;
-  const int64_t last = joined ? px.cols.begin + 1 : px.cols.end;
-  for (int64_t r = px.rows.begin; r < px.rows.end; ++r) {
-    for (int64_t s = px.cols.begin; s < last; ++s) {
-      const int64_t pixel = (row + r * b.dilation[0]) * b.width + col + s * b.dilation[1];
-      const float* w = b.weights + (r * b.kw + s) * b.in * b.padded_out + o;
-      add_taps(b.image + pixel * b.in, px.x_step, w, b.padded_out, taps, sum);
+  const int64_t columns = px.cols.end - px.cols.begin, x_row = b.dilation[0] * b.width * b.in;
+  const int64_t taps = joined ? columns * b.in : b.in, runs = joined ? 1 : columns;
+  const int64_t row = px.p * b.stride[0] - b.padding[0] + px.rows.begin * b.dilation[0];
+  const int64_t col = px.q * b.stride[1] - b.padding[1] + px.cols.begin * b.dilation[1];
+  const int64_t x_step = px.x_step, x_run = b.dilation[1] * b.in, padded_out = b.padded_out;
+  const float* x = b.image + (row * b.width + col) * b.in;
+  const float* w = b.weights + (px.rows.begin * b.kw + px.cols.begin) * b.in * padded_out + o;
+  const int64_t w_run = b.in * padded_out, w_row = b.kw * w_run;
+  for (int64_t r = px.rows.begin; r < px.rows.end; ++r, x += x_row, w += w_row) {
+    for (int64_t s = 0; s < runs; ++s) {
+      add_taps(x + s * x_run, x_step, w + s * w_run, padded_out, taps, sum);
     }
   }
   const int64_t at = (px.p * b.cols + px.q) * b.out;
