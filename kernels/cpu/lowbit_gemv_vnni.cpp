@@ -14,42 +14,61 @@ namespace {
 constexpr int64_t kLanes = 16;
 constexpr int64_t kAhead = 2048;  ///< bytes of weights asked for before they are needed
 
-/// Sums of one panel, [field][row]: times 2^(Bits * field), and times 2 of P.
-template <int Bits, int Rows>
-using FieldSums = __m512i[8 / Bits][Rows];
+/// Sums of a field, 2^(Bits * field) times too large.
+template <int Panels, int Rows>
+using FieldSums = __m512i[Rows][Panels];
 
-template <int Bits, int Rows>
-inline void clear(FieldSums<Bits, Rows>& sums) {
+/// Adds the weights' bits `mask` times 4 bytes of each row of x. An x is broadcast once for all
+/// panels.
+template <int Panels, int Rows>
+inline void add_field(const uint8_t* w, int mask, const int8_t* x, int64_t x_step,
+                      FieldSums<Panels, Rows>& sums) {
+  __m512i v[Panels];
 #pragma GCC unroll 4
-  for (int f = 0; f < 8 / Bits; ++f) {
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r) sums[f][r] = _mm512_setzero_si512();
+  for (int p = 0; p < Panels; ++p) {
+    v[p] = _mm512_and_si512(_mm512_load_si512(w + p * 64), _mm512_set1_epi8(char(mask)));
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < Rows; ++r) {
+    int32_t bytes;
+    __builtin_memcpy(&bytes, x + r * x_step, 4);
+    const __m512i four = _mm512_set1_epi32(bytes);
+#pragma GCC unroll 4
+    for (int p = 0; p < Panels; ++p) sums[r][p] = _mm512_dpbusd_epi32(sums[r][p], v[p], four);
   }
 }
 
-/// Adds the block at `x` times the bits `mask` of each field of q.
-template <int Bits, int Rows>
-inline void add_block(__m512i q, int mask, const int8_t* x, int64_t x_step,
-                      FieldSums<Bits, Rows>& sums) {
+/// The same of all fields.
+template <int Bits, int Panels, int Rows>
+inline void add_block(const uint8_t* w, int mask, const int8_t* x, int64_t x_step,
+                      FieldSums<Panels, Rows> (&sums)[8 / Bits]) {
 #pragma GCC unroll 4
   for (int f = 0; f < 8 / Bits; ++f) {
-    const __m512i w = _mm512_and_si512(q, _mm512_set1_epi8(char(mask << (Bits * f))));
-#pragma GCC unroll 8
+    add_field<Panels, Rows>(w, mask << (Bits * f), x + 4 * f, x_step, sums[f]);
+  }
+}
+
+template <int Bits, int Panels, int Rows>
+inline void clear(FieldSums<Panels, Rows> (&sums)[8 / Bits]) {
+#pragma GCC unroll 4
+  for (int f = 0; f < 8 / Bits; ++f) {
+#pragma GCC unroll 4
     for (int r = 0; r < Rows; ++r) {
-      int32_t bytes;
-      __builtin_memcpy(&bytes, x + r * x_step + 4 * f, 4);
-      sums[f][r] = _mm512_dpbusd_epi32(sums[f][r], w, _mm512_set1_epi32(bytes));
+#pragma GCC unroll 4
+      for (int p = 0; p < Panels; ++p) sums[f][r][p] = _mm512_setzero_si512();
     }
   }
 }
 
-/// Sum of all fields of row r. The sums are exact multiples, so the shifts are exact.
-template <int Bits, int Rows>
-inline __m512i total(const FieldSums<Bits, Rows>& sums, int r, int extra_shift) {
-  __m512i sum = _mm512_srai_epi32(sums[0][r], unsigned(extra_shift));
+/// Sum of the fields, `Shift` bits too large. All are exact multiples, so the shifts are exact.
+template <int Bits, int Shift, int Panels, int Rows>
+inline __m512i total(const FieldSums<Panels, Rows> (&sums)[8 / Bits], int r, int p) {
+  __m512i sum = _mm512_setzero_si512();
 #pragma GCC unroll 4
-  for (int f = 1; f < 8 / Bits; ++f) {
-    sum = _mm512_add_epi32(sum, _mm512_srai_epi32(sums[f][r], unsigned(Bits * f + extra_shift)));
+  for (int f = 0; f < 8 / Bits; ++f) {
+    __m512i field = sums[f][r][p];
+    asm("" : "+v"(field));  // else g++ keeps each sum of the loop twice, as two types of vector
+    sum = _mm512_add_epi32(sum, _mm512_srai_epi32(field, unsigned(Shift + Bits * f)));
   }
   return sum;
 }
@@ -57,31 +76,28 @@ inline __m512i total(const FieldSums<Bits, Rows>& sums, int r, int extra_shift) 
 /// Panels [first, first + Panels) of a group of `packed_panels`.
 template <int Bits, int Panels, int Rows>
 void one_step(const GemvTile& t, int64_t first, int64_t packed_panels) {
-  FieldSums<Bits, Rows> sums[Panels];
-#pragma GCC unroll 4
-  for (int p = 0; p < Panels; ++p) clear<Bits, Rows>(sums[p]);
+  constexpr int kOffset = Bits == 2 ? 1 : 8, kMask = (1 << Bits) - 1;
+  FieldSums<Panels, Rows> sums[8 / Bits];
+  clear<Bits, Panels, Rows>(sums);
   const uint8_t* w = t.w + first * 64;
   const int8_t* x = t.x;
-  for (int64_t block = t.blocks; block > 0; --block) {
+  const int64_t x_step = t.x_step, step = packed_panels * 64;
+  for (int64_t block = t.blocks; block > 0; --block, w += step, x += 32 / Bits) {
 #pragma GCC unroll 4
     for (int p = 0; p < Panels; ++p) {
       _mm_prefetch((const char*)(w + kAhead + p * 64), _MM_HINT_T0);
-      const __m512i q = _mm512_load_si512(w + p * 64);
-      add_block<Bits, Rows>(q, (1 << Bits) - 1, x, t.x_step, sums[p]);
     }
-    w += packed_panels * 64;
-    x += 32 / Bits;
+    add_block<Bits, Panels, Rows>(w, kMask, x, x_step, sums);
   }
-  constexpr int kOffset = Bits == 2 ? 1 : 8;
-#pragma GCC unroll 8
+#pragma GCC unroll 4
   for (int r = 0; r < Rows; ++r) {
     const __m512i off = _mm512_set1_epi32(kOffset * t.x_sums[r]);
 #pragma GCC unroll 4
     for (int p = 0; p < Panels; ++p) {
       const int64_t at = (first + p) * kLanes;
       const __m512i from = _mm512_sub_epi32(_mm512_loadu_si512(t.from + at), off);
-      _mm512_storeu_si512(t.to + r * packed_panels * kLanes + at,
-                          _mm512_add_epi32(from, total<Bits, Rows>(sums[p], r, 0)));
+      const __m512i sum = total<Bits, 0, Panels, Rows>(sums, r, p);
+      _mm512_storeu_si512(t.to + r * packed_panels * kLanes + at, _mm512_add_epi32(from, sum));
     }
   }
 }
@@ -89,25 +105,23 @@ void one_step(const GemvTile& t, int64_t first, int64_t packed_panels) {
 /// Panel `panel` of such a group: P and N.
 template <int Rows>
 void two_step(const GemvTile& t, int64_t panel, int64_t packed_panels) {
-  FieldSums<2, Rows> both, positive;
-  clear<2, Rows>(both);
-  clear<2, Rows>(positive);
+  FieldSums<1, Rows> both[4], positive[4];
+  clear<2, 1, Rows>(both);
+  clear<2, 1, Rows>(positive);
   const uint8_t* w = t.w + panel * 64;
   const int8_t* x = t.x;
-  for (int64_t block = t.blocks; block > 0; --block) {
+  const int64_t x_step = t.x_step, step = packed_panels * 64;
+  for (int64_t block = t.blocks; block > 0; --block, w += step, x += 16) {
     _mm_prefetch((const char*)(w + kAhead), _MM_HINT_T0);
-    const __m512i q = _mm512_load_si512(w);
-    add_block<2, Rows>(q, 3, x, t.x_step, both);
-    add_block<2, Rows>(q, 2, x, t.x_step, positive);
-    w += packed_panels * 64;
-    x += 16;
+    add_block<2, 1, Rows>(w, 3, x, x_step, both);
+    add_block<2, 1, Rows>(w, 2, x, x_step, positive);
   }
   const int32_t* from = t.from + panel * 2 * kLanes;
 #pragma GCC unroll 4
   for (int r = 0; r < Rows; ++r) {
-    const __m512i p = total<2, Rows>(positive, r, 1);
+    const __m512i p = total<2, 1, 1, Rows>(positive, r, 0);
     const __m512i code =
-        _mm512_sub_epi32(total<2, Rows>(both, r, 0), _mm512_set1_epi32(t.x_sums[r]));
+        _mm512_sub_epi32(total<2, 0, 1, Rows>(both, r, 0), _mm512_set1_epi32(t.x_sums[r]));
     const __m512i n = _mm512_sub_epi32(p, code);
     int32_t* to = t.to + (r * packed_panels + panel) * 2 * kLanes;
     _mm512_storeu_si512(to, _mm512_add_epi32(p, _mm512_loadu_si512(from)));
