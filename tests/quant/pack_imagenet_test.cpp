@@ -8,6 +8,8 @@
 #include <apprentice/base/error.h>
 #include <apprentice/base/safetensors.h>
 #include <apprentice/core/autograd.h>
+#include <apprentice/core/ops/loss.h>
+#include <apprentice/nn/optimizer.h>
 #include <apprentice/packed/packed_network.h>
 #include <apprentice/quant/model_file.h>
 #include <apprentice/quant/report.h>
@@ -121,6 +123,27 @@ TEST_CASE("packed ResNet-18: projections use their whole signed range, other cod
     });
   }
   problem.model->forward(random_images(2, 3, kSize));
+}
+
+TEST_CASE("a quantized ResNet-18 learns four images by heart, and packs to what it has learnt") {
+  Problem problem("resnet18", imagenet_policy("twn", 2, 6), 0.125);
+  const Tensor x = random_images(4, 9, kSize);
+  const Tensor labels = Tensor::from<int64_t>({0, 1, 2, 3}, {4});
+  problem.model->train();
+  nn::Sgd optimizer({{.parameters = problem.model->named_parameters()}}, {.momentum = 0.9});
+  const Tensor before = problem.model->state_dict().at("layer2.0.downsample.0.weight").clone();
+  double loss = 0;
+  for (int step = 0; step < 20; ++step) {
+    optimizer.zero_grad();
+    const Tensor l = cross_entropy(problem.model->forward(x), labels);
+    l.backward();
+    optimizer.step(0.02);
+    loss = l.item();
+  }
+  CHECK(loss < 0.1);
+  CHECK(max_difference(problem.model->state_dict().at("layer2.0.downsample.0.weight"), before) > 0);
+  problem.pack();
+  CHECK(problem.verify().difference == "");
 }
 
 TEST_CASE("packed ResNet-18: a quantized model that was saved and loaded packs to the same file") {
