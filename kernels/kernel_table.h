@@ -35,6 +35,9 @@ struct Kernel {
   std::function<std::shared_ptr<const Prepacked>(const typename Op::Args&)> prepack = nullptr;
   /// May be called by all threads of a Team (kernels/team.h).
   bool team = false;
+  /// Why a kernel below is faster for `args`, which this one can compute, or "". Then a selection
+  /// takes it only if nothing else of what it asks for is there.
+  std::function<std::string(const typename Op::Args&)> yield = nullptr;
 };
 
 /// Which family a selection asks for.
@@ -90,16 +93,21 @@ class KernelTable {
  private:
   const Kernel<Op>* walk(const typename Op::Args& args, const std::string& family,
                          std::vector<Refusal>& refusals) const {
+    const Kernel<Op>* spare = nullptr;
     for (const Kernel<Op>& kernel : kernels_) {
       if (!family.empty() && kernel.family != family) continue;
       std::string reason = kernel.refuse ? kernel.refuse(args) : "";
+      const bool able = reason.empty();
+      if (able && kernel.yield) reason = kernel.yield(args);
       if (reason.empty()) {
         trace_choice(Op::name, kernel.name, refusals);
         return &kernel;
       }
+      if (able && !spare) spare = &kernel;
       refusals.push_back({kernel.name, std::move(reason)});
     }
-    return nullptr;
+    if (spare) trace_choice(Op::name, spare->name, refusals);
+    return spare;
   }
 
   std::vector<Kernel<Op>> kernels_;

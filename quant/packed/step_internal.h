@@ -92,6 +92,7 @@ const kernels::Kernel<Op>& choose(const typename Op::Args& args,
   for (const auto& kernel : table.kernels()) {
     if (&kernel == &chosen) break;
     std::string reason = kernel.refuse ? kernel.refuse(args) : "";
+    if (reason.empty() && kernel.yield) reason = kernel.yield(args);
     if (reason.empty()) reason = fmt::format("family '{}' is preferred", wanted.family);
     info.refusals.push_back({kernel.name, std::move(reason)});
   }
