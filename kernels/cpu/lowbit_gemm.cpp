@@ -68,17 +68,11 @@ struct Problem {
 
 alignas(64) constexpr int32_t kZeros[kMostPanels * 16] = {};
 
-/// to[k] = from[k] ^ flip
-void copy_flipped(const uint8_t* __restrict from, int64_t count, uint8_t flip,
-                  uint8_t* __restrict to) {
-  for (int64_t k = 0; k < count; ++k) to[k] = from[k] ^ flip;
-}
-
 /// Copies rows of x, `step` bytes apart, each byte xor `flip`, and zeros behind.
 void copy_rows(const Problem& p, int64_t row, int64_t rows, uint8_t flip, int64_t step,
                uint8_t* to) {
   for (int64_t i = 0; i < rows; ++i, to += step) {
-    copy_flipped(p.x + (row + i) * p.k, p.k, flip, to);
+    p.isa->copy(p.x + (row + i) * p.k, p.k, flip, to);
     std::memset(to + p.k, 0, size_t(step - p.k));
   }
 }

@@ -8,7 +8,17 @@ namespace apprentice::kernels::avx2 {
 namespace {
 
 constexpr int64_t kLanes = 8;
-constexpr int kTileRows = 6;
+constexpr int kTileRows = 4;
+
+void copy(const uint8_t* from, int64_t count, uint8_t flip, uint8_t* to) {
+  const __m256i bits = _mm256_set1_epi8(char(flip));
+  int64_t k = 0;
+  for (; k + 32 <= count; k += 32) {
+    const __m256i bytes = _mm256_loadu_si256((const __m256i*)(from + k));
+    _mm256_storeu_si256((__m256i*)(to + k), _mm256_xor_si256(bytes, bits));
+  }
+  for (; k < count; ++k) to[k] = from[k] ^ flip;
+}
 
 /// The 16 bytes `of(0)` to `of(15)` in each half.
 template <class Of>
@@ -121,6 +131,7 @@ void tile(const GemmTile& t) {
 #pragma GCC unroll 2
       for (int p = 0; p < Panels; ++p) {
         const auto* at = (const __m256i*)(from + r * from_step + p * kLanes);
+        asm("" : "+x"(narrow[r][p]));  // else g++ keeps each sum of the loop twice, as two types
         const __m256i wide = _mm256_madd_epi16(narrow[r][p], one);
         _mm256_storeu_si256((__m256i*)(t.to + r * t.to_step + p * kLanes),
                             _mm256_add_epi32(_mm256_loadu_si256(at), wide));
@@ -133,9 +144,8 @@ void tile(const GemmTile& t) {
 
 void multiply(const GemmTile& t, int64_t panels, int64_t rows) {
   using Tile = void (*)(const GemmTile&);
-  static constexpr Tile kTiles[][kTileRows] = {
-      {tile<1, 1>, tile<1, 2>, tile<1, 3>, tile<1, 4>, tile<1, 5>, tile<1, 6>},
-      {tile<2, 1>, tile<2, 2>, tile<2, 3>, tile<2, 4>, tile<2, 5>, tile<2, 6>}};
+  static constexpr Tile kTiles[][kTileRows] = {{tile<1, 1>, tile<1, 2>, tile<1, 3>, tile<1, 4>},
+                                               {tile<2, 1>, tile<2, 2>, tile<2, 3>, tile<2, 4>}};
   kTiles[panels - 1][rows - 1](t);
 }
 
@@ -215,6 +225,16 @@ void finish(const GemmOutputs& o, const int32_t* sums, int64_t panels, int64_t r
 }  // namespace
 
 const GemmIsa lowbit_gemm{
-    kLanes, 2, {kTileRows, kTileRows}, 2, 4, multiply_packed, multiply, lowbit_gemv, finish};
+    .lanes = kLanes,
+    .group_panels = 2,
+    .tile_rows = {kTileRows, kTileRows},
+    .gemv_rows = 2,
+    .few_rows = 4,
+    .copy = copy,
+    .multiply_packed = multiply_packed,
+    .multiply = multiply,
+    .gemv = lowbit_gemv,
+    .finish = finish,
+};
 
 }  // namespace apprentice::kernels::avx2

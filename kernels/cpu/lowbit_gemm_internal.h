@@ -58,6 +58,8 @@ struct GemmIsa {
   int64_t tile_rows[kMostPanels];  ///< the most rows of `multiply`, by panels - 1
   int64_t gemv_rows;               ///< the most rows of `gemv`
   int64_t few_rows;                ///< up to here gemv is the faster way
+  /// to[k] = from[k] ^ flip
+  void (*copy)(const uint8_t* from, int64_t count, uint8_t flip, uint8_t* to);
   /// `multiply` of the first of `rows` rows, 4 at least, by a group of packed panels, which it
   /// unpacks into tile.w. Gives the number of rows done. tile.steps are whole blocks.
   int64_t (*multiply_packed)(GemmWeights kind, const GemmTile& tile, const uint8_t* packed,

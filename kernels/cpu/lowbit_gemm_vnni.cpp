@@ -15,6 +15,17 @@ constexpr int64_t kLanes = 16;
 constexpr int kTileRows[] = {12, 12, 8, 6};
 constexpr int kPackedRows = 6;
 
+void copy(const uint8_t* from, int64_t count, uint8_t flip, uint8_t* to) {
+  const __m512i bits = _mm512_set1_epi8(char(flip));
+  int64_t k = 0;
+  for (; k + 64 <= count; k += 64) {
+    _mm512_storeu_si512(to + k, _mm512_xor_si512(_mm512_loadu_si512(from + k), bits));
+  }
+  const __mmask64 rest = (1ull << (count - k)) - 1;
+  const __m512i last = _mm512_maskz_loadu_epi8(rest, from + k);
+  _mm512_mask_storeu_epi8(to + k, rest, _mm512_xor_si512(last, bits));
+}
+
 /// The 16 bytes `of(0)` to `of(15)` in each quarter.
 template <class Of>
 inline __m512i table(Of of) {
@@ -270,8 +281,16 @@ void finish(const GemmOutputs& o, const int32_t* sums, int64_t panels, int64_t r
 }  // namespace
 
 const GemmIsa lowbit_gemm{
-    kLanes,   kMostPanels, {kTileRows[0], kTileRows[1], kTileRows[2], kTileRows[3]},
-    3,        6,           multiply_packed,
-    multiply, lowbit_gemv, finish};
+    .lanes = kLanes,
+    .group_panels = 4,
+    .tile_rows = {kTileRows[0], kTileRows[1], kTileRows[2], kTileRows[3]},
+    .gemv_rows = 3,
+    .few_rows = 6,
+    .copy = copy,
+    .multiply_packed = multiply_packed,
+    .multiply = multiply,
+    .gemv = lowbit_gemv,
+    .finish = finish,
+};
 
 }  // namespace apprentice::kernels::vnni

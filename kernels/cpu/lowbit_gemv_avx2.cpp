@@ -38,52 +38,69 @@ struct Tile {
     }
 #pragma GCC unroll 4
     for (int f = 0; f < kFields; ++f) {
+      __m256i v[Sums];
 #pragma GCC unroll 2
-      for (int s = 0; s < Sums; ++s) {
-        const __m256i v = weights(q[TwoStep ? 0 : s], f, s);
+      for (int s = 0; s < Sums; ++s) v[s] = weights(q[TwoStep ? 0 : s], f, s);
 #pragma GCC unroll 2
-        for (int r = 0; r < Rows; ++r) {
-          int32_t bytes;
-          __builtin_memcpy(&bytes, x + r * x_step + 4 * f, 4);
-          const __m256i products = _mm256_maddubs_epi16(v, _mm256_set1_epi32(bytes));
-          narrow[s][r] = _mm256_add_epi16(narrow[s][r], products);
+      for (int r = 0; r < Rows; ++r) {
+        int32_t bytes;
+        __builtin_memcpy(&bytes, x + r * x_step + 4 * f, 4);
+        const __m256i four = _mm256_set1_epi32(bytes);
+#pragma GCC unroll 2
+        for (int s = 0; s < Sums; ++s) {
+          narrow[s][r] = _mm256_add_epi16(narrow[s][r], _mm256_maddubs_epi16(v[s], four));
         }
+      }
+    }
+  }
+
+  static void clear(__m256i (&sums)[Sums][Rows]) {
+#pragma GCC unroll 2
+    for (int s = 0; s < Sums; ++s) {
+#pragma GCC unroll 2
+      for (int r = 0; r < Rows; ++r) sums[s][r] = _mm256_setzero_si256();
+    }
+  }
+
+  static void widen(__m256i (&narrow)[Sums][Rows], __m256i (&wide)[Sums][Rows]) {
+#pragma GCC unroll 2
+    for (int s = 0; s < Sums; ++s) {
+#pragma GCC unroll 2
+      for (int r = 0; r < Rows; ++r) {
+        asm("" : "+x"(narrow[s][r]));  // else g++ keeps each sum of the loop twice, as two types
+        const __m256i pairs = _mm256_madd_epi16(narrow[s][r], _mm256_set1_epi16(1));
+        wide[s][r] = _mm256_add_epi32(wide[s][r], pairs);
       }
     }
   }
 
   static void run(const GemvTile& t) {
     __m256i wide[Sums][Rows];
-    for (auto& sum : wide) {
-      for (auto& v : sum) v = _mm256_setzero_si256();
-    }
+    clear(wide);
     const uint8_t* w = t.w;
     const int8_t* x = t.x;
+    const int64_t x_step = t.x_step;
     for (int64_t left = t.blocks; left > 0; left -= kNarrowBlocks) {
       __m256i narrow[Sums][Rows];
-      for (auto& sum : narrow) {
-        for (auto& v : sum) v = _mm256_setzero_si256();
-      }
+      clear(narrow);
       for (int64_t block = left < kNarrowBlocks ? left : kNarrowBlocks; block > 0; --block) {
-        add_block(w, x, t.x_step, narrow);
+        add_block(w, x, x_step, narrow);
         w += kPanels * 32;
         x += kFields * 4;
       }
-      for (int s = 0; s < Sums; ++s) {
-        for (int r = 0; r < Rows; ++r) {
-          const __m256i pairs = _mm256_madd_epi16(narrow[s][r], _mm256_set1_epi16(1));
-          wide[s][r] = _mm256_add_epi32(wide[s][r], pairs);
-        }
-      }
+      widen(narrow, wide);
     }
-    for (int r = 0; r < Rows; ++r) store(t, r, wide);
+    store<0>(t, wide);
+    if constexpr (Rows == 2) store<1>(t, wide);
   }
 
-  static void store(const GemvTile& t, int r, const __m256i (&wide)[Sums][Rows]) {
+  template <int R>
+  static void store(const GemvTile& t, const __m256i (&wide)[Sums][Rows]) {
     const int offset = Bits == 2 ? 1 : 8;
-    const __m256i off = _mm256_set1_epi32(offset * t.x_sums[r]);
+    const __m256i off = _mm256_set1_epi32(offset * t.x_sums[R]);
     __m256i sums[Sums];
-    for (int s = 0; s < Sums; ++s) sums[s] = wide[s][r];
+#pragma GCC unroll 2
+    for (int s = 0; s < Sums; ++s) sums[s] = wide[s][R];
     sums[0] = _mm256_sub_epi32(sums[0], off);
     if constexpr (TwoStep) {
       const __m256i code = sums[0];
@@ -92,9 +109,10 @@ struct Tile {
     } else if constexpr (Sums == 2) {
       sums[1] = _mm256_sub_epi32(sums[1], off);
     }
+#pragma GCC unroll 2
     for (int s = 0; s < Sums; ++s) {
       const __m256i from = _mm256_loadu_si256((const __m256i*)(t.from + s * kLanes));
-      _mm256_storeu_si256((__m256i*)(t.to + (r * Sums + s) * kLanes),
+      _mm256_storeu_si256((__m256i*)(t.to + (R * Sums + s) * kLanes),
                           _mm256_add_epi32(from, sums[s]));
     }
   }
