@@ -21,6 +21,9 @@ namespace {
 constexpr int64_t kGroupBytes = 256 * 1024;
 /// Four times a sum must fit s32: 4 * 63 * 8 * 9 * in, and the same with twice 127.
 constexpr int64_t kMostChannels = 65536;
+/// Input channels from which on it beats the direct kernel: with 16 the transforms cost more than the
+/// products that they save (measured: 1.3 times its time).
+constexpr int64_t kWorthChannels = 32;
 
 /// How the work is cut.
 struct Plan {
@@ -164,6 +167,16 @@ void run(const typename LowbitConv2d<Bits>::Args& args) {
   for_each_task(tasks, [&](int64_t task) { run_task<Rows>(w, plan, panels.blocks, task, zeros); });
 }
 
+/// Products of one channel that the direct kernel needs along an axis: the taps inside of the image.
+int64_t taps_inside(int64_t size, int64_t padding) {
+  const int64_t out = size + 2 * padding - 2;
+  int64_t taps = 0;
+  for (int64_t at = 0; at < out; ++at) {
+    taps += std::max<int64_t>(std::min(at + 3, size + padding) - std::max(at, padding), 0);
+  }
+  return taps;
+}
+
 template <int Bits, int Rows>
 std::string refuse(const typename LowbitConv2d<Bits>::Args& args) {
   const auto& g = args.geometry;
@@ -185,6 +198,22 @@ std::string refuse(const typename LowbitConv2d<Bits>::Args& args) {
   return "";
 }
 
+/// Why the direct kernel is the faster one: few channels, or tiles that reach far over a small image,
+/// where it leaves out the taps beyond the edge.
+template <int Bits, int Rows>
+std::string yield(const typename LowbitConv2d<Bits>::Args& args) {
+  const int64_t height = args.x.size(1), width = args.x.size(2), in = args.x.size(3);
+  if (in < kWorthChannels) return fmt::format("{} input channels: direct is faster", in);
+  const auto& padding = args.geometry.padding;
+  const int64_t rows = args.geometry.out_size(0, height, 3);
+  const int64_t cols = args.geometry.out_size(1, width, 3);
+  const int64_t tiles = ceil_div(rows, Rows) * ceil_div(cols, 2);
+  const int64_t products = tiles * WinogradTile<Rows>::positions * WinogradTile<Rows>::runs;
+  const int64_t direct = taps_inside(height, padding[0]) * taps_inside(width, padding[1]);
+  if (products * 115 / 100 < direct) return "";  // the transforms take the rest
+  return fmt::format("image is {}x{}: direct is faster", height, width);
+}
+
 template <int Bits, int Rows>
 void add(const std::string& method, int priority, const std::string& missing) {
   using Op = LowbitConv2d<Bits>;
@@ -197,7 +226,7 @@ void add(const std::string& method, int priority, const std::string& missing) {
        [](const Args& args) -> std::shared_ptr<const Prepacked> {
          return make_winograd_panels<Bits, Rows>(args.weight, args.two_step);
        },
-       true});
+       true, yield<Bits, Rows>});
 }
 
 }  // namespace

@@ -1,3 +1,5 @@
+#include <set>
+
 #include "lowbit_conv2d_problem.h"
 
 namespace apprentice {
@@ -41,7 +43,7 @@ void compare_sums(const std::vector<uint8_t>& x, std::array<int64_t, 4> x_sizes,
   const auto& kernels = kernels::kernel_table<LowbitConv2d<4>>().kernels();
   const auto expected = sums(kernels.back());
   for (const auto& kernel : kernels) {
-    if (!kernel.refuse || !kernel.refuse(args).empty()) continue;
+    if (kernel.refuse && !kernel.refuse(args).empty()) continue;
     INFO(kernel.name << " max_x " << max_x);
     CHECK(bool(sums(kernel) == expected));
   }
@@ -157,7 +159,7 @@ TEST_CASE("Winograd convolution of extreme codes is exact for many channels", "[
 }
 
 TEST_CASE("Winograd kernels refuse what they cannot hold, and say it", "[lowbit]") {
-  test::ConvProblem<2> problem({1, 4, 4, 8, 8, 3, 1, 1, 1, false, 63}, Shortcut::none, 1);
+  test::ConvProblem<2> problem({1, 9, 9, 32, 8, 3, 1, 1, 1, false, 63}, Shortcut::none, 1);
   auto args = problem.args();
   for (const auto& kernel : kernels_with<2>("winograd")) {
     if (kernel.refuse(args).find("AVX-512") != std::string::npos) continue;
@@ -174,6 +176,21 @@ TEST_CASE("Winograd kernels refuse what they cannot hold, and say it", "[lowbit]
     CHECK(kernel.refuse(args) == "kernel is 1x3, not 3x3");
     args.kernel_size = {3, 3};
   }
+}
+
+TEST_CASE("Winograd kernels leave few channels and tiny images to the direct kernel", "[lowbit]") {
+  const auto reasons = [](const Sizes& sizes) {
+    test::ConvProblem<2> problem(sizes, Shortcut::none, 1);
+    std::set<std::string> all;
+    for (const auto& k : kernels_with<2>("winograd")) all.insert(k.yield(problem.args()));
+    return all;
+  };
+  using Reasons = std::set<std::string>;
+  CHECK(reasons({1, 9, 9, 31, 8, 3, 1, 1, 1, false, 63}) ==
+        Reasons{"31 input channels: direct is faster"});
+  CHECK(reasons({1, 3, 2, 64, 8, 3, 1, 1, 1, false, 63}) ==
+        Reasons{"image is 3x2: direct is faster"});
+  CHECK(reasons({1, 8, 8, 64, 8, 3, 1, 1, 1, false, 63}) == Reasons{""});
 }
 
 }  // namespace apprentice
