@@ -5,6 +5,12 @@
 namespace apprentice::packed {
 namespace {
 
+/// Gives back weights that the kernel reads in its own form.
+void drop(std::vector<float>& weights, Step& step) {
+  step.memory -= int64_t(weights.size() * sizeof(float));
+  weights = {};
+}
+
 class Stem final : public Step {
  public:
   using Op = kernels::OrderedConv2d;
@@ -22,6 +28,7 @@ class Stem final : public Step {
     constants_ = read_constants(file, *this, false);
     kernel_ = &choose<Op>(arguments(), preference, *this);
     prepacked_ = prepack(*kernel_, arguments(), *this);
+    if (prepacked_) drop(weight_, *this);
   }
 
   void run(const Chunk& chunk) const override {
@@ -74,6 +81,7 @@ class Linear final : public Step {
     bias_ = read_floats(file, *this, "bias", {layer.out});
     kernel_ = &choose<Op>(arguments(), preference, *this);
     prepacked_ = prepack(*kernel_, arguments(), *this);
+    if (prepacked_) drop(weight_, *this);
   }
 
   void run(const Chunk& chunk) const override {

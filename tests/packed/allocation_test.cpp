@@ -38,8 +38,8 @@ using test::TinyNetwork;
 
 TEST_CASE("a forward allocates nothing once a batch of its size or a larger one was there",
           "[packed]") {
-  using Shortcut = TinyNetwork::Shortcut;
-  TinyNetwork net(GENERATE(Shortcut::option_a, Shortcut::projection));
+  using Kind = TinyNetwork::Kind;
+  TinyNetwork net(GENERATE(Kind::option_a, Kind::projection, Kind::wide));
   for (const int threads : {1, 2}) {
     PackedNetwork::Options options;
     options.threads = threads;

@@ -20,7 +20,7 @@ using test::Map;
 using test::PlainNetwork;
 using test::throws;
 using test::TinyNetwork;
-using Shortcut = TinyNetwork::Shortcut;
+using Kind = TinyNetwork::Kind;
 
 /// Logits and all traces, images joined: by layer, "acc", "negative", "sums", "codes", "values".
 struct Run {
@@ -96,7 +96,7 @@ std::string refuses(Change change, const Parts&... parts) {
 }  // namespace
 
 TEST_CASE("a packed network computes, layer by layer, what plain loops compute", "[packed]") {
-  TinyNetwork net(GENERATE(Shortcut::option_a, Shortcut::projection));
+  TinyNetwork net(GENERATE(Kind::option_a, Kind::projection, Kind::wide));
   const auto x = net.images(19);
   const Run expected = plain_run(net, x);
   const SafetensorsFile file = net.file();
@@ -116,7 +116,7 @@ TEST_CASE("a packed network computes, layer by layer, what plain loops compute",
 }
 
 TEST_CASE("the codes of the test network are neither all clamped nor all alike", "[packed]") {
-  TinyNetwork net(GENERATE(Shortcut::option_a, Shortcut::projection));
+  TinyNetwork net(GENERATE(Kind::option_a, Kind::projection, Kind::wide));
   const Run expected = plain_run(net, net.images(4));
   for (const std::string layer : {"conv1", "a", "b", "c", "shortcut"}) {
     if (!expected.trace.count(layer)) continue;
@@ -131,7 +131,7 @@ TEST_CASE("the codes of the test network are neither all clamped nor all alike",
 }
 
 TEST_CASE("logits do not depend on batch size or number of threads", "[packed]") {
-  TinyNetwork net(GENERATE(Shortcut::option_a, Shortcut::projection));
+  TinyNetwork net(GENERATE(Kind::option_a, Kind::projection, Kind::wide));
   const auto x = net.images(13);
   PackedNetwork network = load(net.file());
   const int before = omp_get_max_threads();
@@ -154,7 +154,7 @@ TEST_CASE("logits do not depend on batch size or number of threads", "[packed]")
 
 TEST_CASE("every family gives the reference's logits, for every small batch and number of threads",
           "[packed]") {
-  TinyNetwork net(GENERATE(Shortcut::option_a, Shortcut::projection));
+  TinyNetwork net(GENERATE(Kind::option_a, Kind::projection, Kind::wide));
   const SafetensorsFile file = net.file();
   for (const int64_t n : {1, 2, 3, 4, 5}) {
     const auto x = net.images(n);
@@ -209,6 +209,20 @@ TEST_CASE("layers tell what they are, what they take and which kernel runs them"
   const SafetensorsFile file = net.file();
   for (const auto& t : file.tensors()) tensor_bytes += int64_t(t.data.size());
   CHECK(file_bytes == tensor_bytes);
+}
+
+TEST_CASE("a convolution knows the largest code of the layer, or of the pooling, that it reads",
+          "[packed]") {
+  const auto reasons = [](Kind kind, size_t layer) {
+    TinyNetwork net(kind);
+    std::string all;
+    for (const auto& refusal : load(net.file()).layers()[layer].refusals) all += refusal.reason;
+    return all;
+  };
+  using Catch::Contains;
+  CHECK_THAT(reasons(Kind::option_a, 1), !Contains("max_x") || Contains("max_x is 255"));
+  CHECK_THAT(reasons(Kind::wide, 1), !Contains("max_x"));
+  CHECK_THAT(reasons(Kind::wide, 3), !Contains("max_x") || Contains("max_x is 127"));
 }
 
 TEST_CASE("inputs of another size are refused", "[packed]") {
@@ -294,7 +308,7 @@ TEST_CASE("a description that does not fit together is refused, naming layer and
 TEST_CASE("a max_pool or a projection that does not fit is refused, naming layer and field",
           "[packed]") {
   const auto refuses = [](auto change, const auto&... parts) {
-    TinyNetwork net(Shortcut::projection);
+    TinyNetwork net(Kind::projection);
     change([&](size_t i) -> Layer& { return net.description.layers[i]; });
     const SafetensorsFile file = net.file();
     return throws<DamagedFile>([&] { load(file); }, std::string("tiny.safetensors"),

@@ -13,15 +13,17 @@
 
 namespace apprentice::test {
 
-/// A packed network small enough to compute by hand; two of them have every kind of layer, weight and
-/// shortcut. Option A, as in CIFAR ResNets:
+/// A packed network small enough to compute by hand; the first two have every kind of layer, weight
+/// and shortcut. Option A, as in CIFAR ResNets:
 ///   image 9x8x3 -> stem 5 -> ternary 5 (+ nothing) -> int4 9, stride 2 (+ option A of the stem)
 ///   -> ttq 9 (+ plain) -> pool -> linear 4
 /// Projection, as in ImageNet ResNets:
 ///   image 9x8x3 -> stem 7x7 18 -> max_pool, stride 2 -> ternary 1x1 5 -> ternary 5, stride 2
 ///   -> int4 1x1 20 (+ ternary 1x1 20 of the max_pool, zero point 128) -> pool -> linear 4
+/// Wide enough for the kernels of 6-bit (a, b) and 7-bit codes (c):
+///   image 9x8x3 -> stem 32 -> ternary 36 -> int4 36 (+ plain) -> ttq 40 -> pool -> linear 4
 struct TinyNetwork {
-  enum class Shortcut { option_a, projection };
+  enum class Kind { option_a, projection, wide };
 
   packed::Description description;
   std::map<std::string, std::vector<float>> floats;
@@ -30,9 +32,11 @@ struct TinyNetwork {
   std::map<std::string, std::vector<uint8_t>> packed_codes;
   std::map<std::string, std::string> metadata;
 
-  explicit TinyNetwork(Shortcut shortcut = Shortcut::option_a) {
+  explicit TinyNetwork(Kind kind = Kind::option_a) {
     description.height = 9, description.width = 8, description.channels = 3;
-    shortcut == Shortcut::option_a ? add_option_a() : add_projection();
+    kind == Kind::option_a     ? add_option_a()
+    : kind == Kind::projection ? add_projection()
+                               : add_wide();
     metadata = {{packed::kFormatKey, packed::kFormat},
                 {packed::kSchemaKey, packed::kSchema},
                 {"arch", "tiny"}};
@@ -94,6 +98,26 @@ struct TinyNetwork {
     description.layers.back().r = 0.7f;
     for (float& b : floats["c.b"]) b = std::fmaf(-128, 0.7f, b);
     add_head(6, 20);
+  }
+
+  void add_wide() {
+    const auto spread = [&](const std::string& name, int max_code, float a, float b = 0) {
+      description.layers.back().max_code = max_code;
+      for (float& v : floats[name + ".a"]) v *= a;
+      for (float& v : floats[name + ".b"]) v += b;
+    };
+    add_conv("stem", "conv1", "", 0, 1, {3, 32, 3, 1});
+    spread("conv1", 63, 0.25f, -35);
+    add_conv("conv", "a", "ternary", 1, 2, {32, 36, 3, 1});
+    spread("a", 63, 1);
+    add_conv("conv", "b", "int4", 2, 3, {36, 36, 3, 1});
+    spread("b", 127, 0.3f);
+    description.layers.back().residual = 2;
+    description.layers.back().r = 0.7f;
+    add_conv("conv", "c", "ttq", 3, 4, {36, 40, 3, 1});
+    spread("c", 255, 1, 20);
+    for (float& v : floats["c.a_neg"]) v *= 0.5f;
+    add_head(4, 40);
   }
 
   void add_head(int64_t x, int64_t channels) {
