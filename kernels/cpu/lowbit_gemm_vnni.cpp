@@ -224,7 +224,7 @@ int64_t multiply_packed(GemmWeights kind, const GemmTile& t, const uint8_t* pack
 }
 
 /// Codes of some rows of 16 outputs, whose sums are `step` numbers apart.
-template <bool TwoStep, bool Shortcut, bool Full>
+template <bool TwoStep, bool Shortcut>
 void store_codes(const GemmOutputs& o, const int32_t* sums, int64_t step, int64_t row, int64_t rows,
                  int64_t first, __mmask16 mask) {
   const __m512 a = _mm512_maskz_loadu_ps(mask, o.a + first);
@@ -246,17 +246,50 @@ void store_codes(const GemmOutputs& o, const int32_t* sums, int64_t step, int64_
     }
     t = _mm512_min_ps(_mm512_max_ps(t, _mm512_setzero_ps()), max_code);
     const __m512i code = _mm512_cvt_roundps_epi32(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    if (Full) {
-      _mm_storeu_si128((__m128i*)(o.y + at), _mm512_cvtepi32_epi8(code));
-    } else {
-      _mm_mask_storeu_epi8(o.y + at, mask, _mm512_cvtepi32_epi8(code));
+    _mm_mask_storeu_epi8(o.y + at, mask, _mm512_cvtepi32_epi8(code));
+  }
+}
+
+/// Codes of 64 outputs of one step. Narrowing saturates, so that only the upper bound is asked for;
+/// what is no s32 becomes its least, and so does NaN: code 0.
+template <bool Shortcut>
+void store_64_codes(const GemmOutputs& o, const int32_t* sums, int64_t row, int64_t rows,
+                    int64_t first) {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512 r = _mm512_set1_ps(o.r), max_code = _mm512_set1_ps(o.max_code);
+  __m512 a[4], b[4];
+#pragma GCC unroll 4
+  for (int p = 0; p < 4; ++p) {
+    a[p] = _mm512_loadu_ps(o.a + first + p * kLanes);
+    b[p] = _mm512_loadu_ps(o.b + first + p * kLanes);
+  }
+  for (int64_t i = 0; i < rows; ++i, sums += 4 * kLanes) {
+    const int64_t at = (row + i) * o.n + first;
+    __m512i codes[4];
+#pragma GCC unroll 4
+    for (int p = 0; p < 4; ++p) {
+      const __m512 sum = _mm512_cvtepi32_ps(_mm512_loadu_si512(sums + p * kLanes));
+      __m512 t = _mm512_fmadd_ps(sum, a[p], b[p]);
+      if (Shortcut) {
+        const __m128i code = _mm_loadu_si128((const __m128i*)(o.residual + at + p * kLanes));
+        t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(code)), r, t);
+      }
+      codes[p] = _mm512_cvt_roundps_epi32(_mm512_min_ps(max_code, t),
+                                          _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     }
+    const __m512i low = _mm512_packs_epi32(codes[0], codes[1]);
+    const __m512i high = _mm512_packs_epi32(codes[2], codes[3]);
+    const __m512i bytes = _mm512_packus_epi16(low, high);
+    _mm512_storeu_si512(o.y + at, _mm512_permutexvar_epi32(order, bytes));
   }
 }
 
 void finish(const GemmOutputs& o, const int32_t* sums, int64_t panels, int64_t row, int64_t rows,
             int64_t first) {
   const int64_t step = panels * kLanes, parts = o.two_step ? 2 : 1;
+  if (!o.acc && !o.two_step && panels == 4 && first + step <= o.n) {
+    return (o.residual ? store_64_codes<true> : store_64_codes<false>)(o, sums, row, rows, first);
+  }
   for (int64_t p = 0; p < panels; p += parts, first += kLanes, sums += parts * kLanes) {
     const int64_t left = o.n - first;
     const auto mask = __mmask16(left >= kLanes ? 0xffff : (1u << left) - 1);
@@ -269,11 +302,9 @@ void finish(const GemmOutputs& o, const int32_t* sums, int64_t panels, int64_t r
     if (o.acc) store(o.acc, sums);
     if (o.two_step && o.negative) store(o.negative, sums + kLanes);
     if (!o.y) continue;
-    const auto codes =
-        o.two_step   ? o.residual ? store_codes<true, true, false> : store_codes<true, false, false>
-          : o.residual ? store_codes<false, true, false>
-        : mask == 0xffff ? store_codes<false, false, true>
-                         : store_codes<false, false, false>;
+    const auto codes = o.two_step ? o.residual ? store_codes<true, true> : store_codes<true, false>
+                       : o.residual ? store_codes<false, true>
+                                    : store_codes<false, false>;
     codes(o, sums, step, row, rows, first, mask);
   }
 }
