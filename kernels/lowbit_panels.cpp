@@ -22,21 +22,17 @@ std::shared_ptr<const LowbitPanels> make_panels(const PackedCodes<Bits>& weight,
   auto panels = std::make_shared<LowbitPanels>(size_t(blocks * parts * panel_bytes));
   panels->panel_bytes = panel_bytes;
   panels->blocks = blocks;
-  panels->start.assign(size_t(parts * blocks * lanes), 0);
   auto* bytes = static_cast<int8_t*>(panels->memory.data());
   std::memset(bytes, 0, size_t(blocks * parts * panel_bytes));
   for (int64_t row = 0; row < weight.rows; ++row) {
     const int64_t block = row / lanes, lane = row % lanes;
     for (int64_t part = 0; part < parts; ++part) {
       int8_t* panel = bytes + (block * parts + part) * panel_bytes;
-      int32_t sum = 0;
       for (int64_t col = 0; col < weight.cols; ++col) {
         const int64_t k = col / in * padded_in + col % in;
-        const int8_t code = panel_code(weight.at(row, col), int(part), two_step);
-        panel[(k / 4 * lanes + lane) * 4 + k % 4] = code;
-        sum += code;
+        panel[(k / 4 * lanes + lane) * 4 + k % 4] =
+            panel_code(weight.at(row, col), int(part), two_step);
       }
-      panels->start[size_t(part * blocks * lanes + row)] = -128 * sum;
     }
   }
   return panels;

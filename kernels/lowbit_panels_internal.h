@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <vector>
 
 #include <apprentice/base/buffer.h>
 #include <apprentice/kernels/codes.h>
@@ -16,7 +15,6 @@ struct LowbitPanels final : Prepacked {
 
   Buffer memory;
   int64_t panel_bytes = 0, blocks = 0;
-  std::vector<int32_t> start;  ///< [panels in a block: P, N][blocks * lanes]: -128 * sum of a row
 
   const int8_t* data() const { return static_cast<const int8_t*>(memory.data()); }
 };

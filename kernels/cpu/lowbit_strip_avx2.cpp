@@ -1,4 +1,4 @@
-// AVX2 kernel of low-bit convolution and GEMM. A register block is 1 or 2 panels of 8 outputs by
+// AVX2 kernel of low-bit convolution. A register block is 1 or 2 panels of 8 outputs by
 // kPixels output pixels; a step broadcasts 4 input bytes of a pixel and multiplies them with 8 x 4
 // weights by vpmaddubsw. Pairs are summed in s16 for `flush_steps` steps, which cannot saturate
 // (64 * 2 * 255 for ternary, 8 * 2 * 255 * 8 for 4-bit codes, both 32640), then widened to s32.
@@ -146,12 +146,8 @@ void tile(const LowbitStrip& s, int64_t block, int64_t row, int64_t col) {
   __m256i acc[Panels][Pixels];
 #pragma GCC unroll 2
   for (int k = 0; k < Panels; ++k) {
-    const int32_t* from = s.start[TwoStep ? k : 0];
-    const int64_t first = (TwoStep ? block : block + k) * kLanes;
-    const __m256i start =
-        from ? _mm256_loadu_si256((const __m256i*)(from + first)) : _mm256_setzero_si256();
 #pragma GCC unroll 4
-    for (int p = 0; p < Pixels; ++p) acc[k][p] = start;
+    for (int p = 0; p < Pixels; ++p) acc[k][p] = _mm256_setzero_si256();
   }
   const int8_t* panel = s.panels + block * (TwoStep ? 2 : 1) * s.panel_bytes;
   multiply<Panels, Pixels>(s, panel, s.x + row * s.row_step + col * s.col_step, acc);

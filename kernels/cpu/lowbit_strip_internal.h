@@ -12,7 +12,7 @@ namespace apprentice::kernels {
 /// last pixel of a row. Those taps are left out. Else all bounds and padding are resolved.
 ///
 /// The taps of an output pixel are `runs` stretches of `run_steps` groups of 4 input bytes:
-///   acc[o] = start[o] + sum_{run, step, b<4} x_pixel[run_offset[run] + 4*step + b] * t[o, ...]
+///   acc[o] = sum_{run, step, b<4} x_pixel[run_offset[run] + 4*step + b] * t[o, ...]
 /// Weights are s8 panels of `lanes` outputs (16 for AVX-512, 8 for AVX2), zero behind the last:
 /// [block][P, N if two_step][run][step][lane][4].
 struct LowbitStrip {
@@ -31,7 +31,6 @@ struct LowbitStrip {
   const int8_t* panels;
   int64_t panel_bytes;             ///< of one panel
   int64_t first_block, end_block;  ///< of outputs to compute
-  const int32_t* start[2];         ///< of P and N: [blocks * lanes] start values, or null: 0
   int64_t out;                     ///< channels
   bool two_step;
   int64_t flush_steps;  ///< steps whose products of pairs fit an s16 sum

@@ -55,15 +55,13 @@ inline const uint8_t* shortcut_of(const LowbitStrip& s, const Outputs& o, const 
 
 /// Code of one pixel, not narrowed yet.
 template <bool TwoStep, bool Shortcut>
-inline __m512i code_of(const LowbitStrip& s, const Outputs& o, __m512i acc, __m512i negative,
-                       const uint8_t* shortcut) {
+inline __m512i code_of(const Outputs& o, __m512i acc, __m512i negative, const uint8_t* shortcut) {
   __m512 t = o.b;
   if (TwoStep) t = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(negative), o.a_negative, t);
   t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc), o.a, t);
   if (Shortcut) {  // channels that the shortcut lacks are code 0
     t = add_codes(_mm_maskz_loadu_epi8(o.residual_mask, shortcut), o.r, t);
   }
-  (void)s;
   return round_to_code(t, o.max_code);
 }
 
@@ -73,7 +71,7 @@ void store_codes(const LowbitStrip& s, const Outputs& o, Sums acc, Sums negative
   uint8_t* y = s.y + (at.row * s.cols + at.col) * s.out + o.first;
   const uint8_t* shortcut = Shortcut ? shortcut_of(s, o, at) : nullptr;
   for (int64_t p = 0; p < at.pixels; ++p, y += s.out) {
-    const __m512i code = code_of<TwoStep, Shortcut>(s, o, acc[p], TwoStep ? negative[p] : acc[p],
+    const __m512i code = code_of<TwoStep, Shortcut>(o, acc[p], TwoStep ? negative[p] : acc[p],
                                                     shortcut + p * s.residual_col_step);
     _mm_mask_storeu_epi8(y, o.mask, narrow(code));
   }
@@ -86,7 +84,7 @@ void store_pairs(const LowbitStrip& s, const Outputs* o, Sums acc, Sums second, 
   const uint8_t* shortcut[2] = {};
   for (int k = 0; k < 2 && Shortcut; ++k) shortcut[k] = shortcut_of(s, o[k], at);
   const auto code = [&](int k, int64_t p) {
-    return code_of<false, Shortcut>(s, o[k], (k == 0 ? acc : second)[p], acc[p],
+    return code_of<false, Shortcut>(o[k], (k == 0 ? acc : second)[p], acc[p],
                                     shortcut[k] + p * s.residual_col_step);
   };
   for (int64_t p = 0; p < at.pixels; p += 2, y += 2 * s.out) {
@@ -105,7 +103,7 @@ void store_fours(const LowbitStrip& s, const Outputs& o, Sums acc, const Place& 
   const uint8_t* shortcut = Shortcut ? shortcut_of(s, o, at) : nullptr;
   const auto code = [&](int64_t p) {
     const int64_t inside = p < at.pixels ? p : at.pixels - 1;
-    return code_of<false, Shortcut>(s, o, acc[inside], acc[inside],
+    return code_of<false, Shortcut>(o, acc[inside], acc[inside],
                                     shortcut + inside * s.residual_col_step);
   };
   for (int64_t p = 0; p < at.pixels; p += 4, y += 4 * kLanes) {
@@ -270,11 +268,8 @@ void tile(const LowbitStrip& s, const Outputs* outputs, int64_t block, int64_t r
   __m512i acc[Panels][Pixels];
 #pragma GCC unroll 2
   for (int k = 0; k < Panels; ++k) {
-    const int32_t* from = s.start[TwoStep ? k : 0];
-    const int64_t first = (TwoStep ? block : block + k) * kLanes;
-    const __m512i start = from ? _mm512_loadu_si512(from + first) : _mm512_setzero_si512();
 #pragma GCC unroll 16
-    for (int p = 0; p < Pixels; ++p) acc[k][p] = start;
+    for (int p = 0; p < Pixels; ++p) acc[k][p] = _mm512_setzero_si512();
   }
   const int8_t* panel = s.panels + block * (TwoStep ? 2 : 1) * s.panel_bytes;
   const Window window = window_of<Panels, Pixels>(s, at);
