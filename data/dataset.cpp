@@ -17,24 +17,16 @@ Registry<NamedSet>& dataset_table() {
   static Registry<NamedSet> table("data set");
   return table;
 }
-thread_local bool loading = false;
-
-void load_units() {
-  if (loading) return;
-  loading = true;
-  load_data_units();
-  loading = false;
-}
 
 }  // namespace
 
 Registry<Format>& formats() {
-  load_units();
+  load_data_units();
   return format_table();
 }
 
 Registry<NamedSet>& datasets() {
-  load_units();
+  load_data_units();
   return dataset_table();
 }
 

@@ -5,7 +5,6 @@
 #include <map>
 #include <mutex>
 #include <set>
-#include <utility>
 
 namespace apprentice {
 void load_kernels_units();
@@ -77,12 +76,7 @@ std::vector<std::string> kernel_families() {
   return {noted_families().begin(), noted_families().end()};
 }
 
-void load_tables() {
-  // Registration itself asks for tables: the thread that registers must not wait for itself.
-  static thread_local bool entered = false;
-  if (std::exchange(entered, true)) return;
-  load_kernels_units();
-}
+void load_tables() { load_kernels_units(); }
 
 std::shared_ptr<void>& table_slot(const std::string& key) {
   static std::map<std::string, std::shared_ptr<void>> slots;

@@ -1,7 +1,5 @@
 #include <apprentice/models/registry.h>
 
-#include <utility>
-
 namespace apprentice {
 
 /// Generated: registers every architecture of this library.
@@ -9,9 +7,7 @@ void load_models_units();
 
 Registry<Architecture>& models() {
   static Registry<Architecture> registry("model");
-  // Registration itself asks for the registry: it must not wait for itself.
-  static thread_local bool entered = false;
-  if (!std::exchange(entered, true)) load_models_units();
+  load_models_units();
   return registry;
 }
 

@@ -1,12 +1,14 @@
 #include <apprentice/quant/activation_quantizer.h>
 
-#include <apprentice/quant/registry_internal.h>
+namespace apprentice {
+void load_quant_units();
+}
 
 namespace apprentice::quant {
 
 Registry<ActivationMethod>& activation_quantizers() {
   static Registry<ActivationMethod> registry("activation quantizer");
-  load_registrations();
+  load_quant_units();
   return registry;
 }
 

@@ -4,7 +4,10 @@
 
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/ops/arithmetic.h>
-#include <apprentice/quant/registry_internal.h>
+
+namespace apprentice {
+void load_quant_units();
+}
 
 namespace apprentice::quant {
 namespace {
@@ -50,7 +53,7 @@ Tensor WeightQuantizer::weight_gradient(const Tensor& grad_codes, const Tensor&,
 
 Registry<WeightMethod>& quantizers() {
   static Registry<WeightMethod> registry("weight quantizer");
-  load_registrations();
+  load_quant_units();
   return registry;
 }
 

@@ -77,8 +77,15 @@ ${declarations}
 namespace apprentice {
 void load_${name}_units();
 void load_${name}_units() {
+  // Units ask for the registries that they fill: the thread that registers must not wait for itself.
+  static thread_local bool registering = false;
+  if (registering) return;
   static std::once_flag once;
   std::call_once(once, [] {
+    struct Mark {
+      Mark() { registering = true; }
+      ~Mark() { registering = false; }
+    } mark;
 ${calls}  });
 }
 }  // namespace apprentice
