@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <optional>
+#include <set>
 
 #include <apprentice/base/text.h>
 
@@ -22,6 +23,23 @@ bool is_there(const fs::path& path) {
 bool is_path(const std::string& text) {
   std::error_code ignored;
   return text.find('/') != std::string::npos || fs::is_regular_file(text, ignored);
+}
+
+/// What stands in a folder; nothing if it is none.
+std::vector<fs::path> entries(const fs::path& folder) {
+  std::vector<fs::path> paths;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) paths.push_back(entry.path());
+  return paths;
+}
+
+bool holds_dataset(const fs::path& place) {
+  for (const std::string& name : formats().names()) {
+    for (const char* split : {"train", "test"}) {
+      if (!formats().get(name).find(place, split).empty()) return true;
+    }
+  }
+  return false;
 }
 
 /// What the formats find at a place that exists: the highest that finds files reads them.
@@ -176,6 +194,25 @@ ImageSet load_dataset(const std::string& name_or_path, const std::string& split,
   }
 }
 
+std::vector<std::string> datasets_under(const fs::path& root) {
+  std::set<std::string> names;
+  for (const fs::path& place : entries(root / "data")) {
+    const std::string name = place.filename().string();
+    if (holds_dataset(place)) names.insert(name.substr(0, name.find('.', 1)));
+  }
+  return {names.begin(), names.end()};
+}
+
+std::vector<std::string> models_under(const fs::path& root) {
+  std::set<std::string> names;
+  for (const fs::path& path : entries(root / "models")) {
+    for (const fs::path& file : fs::is_directory(path) ? entries(path) : std::vector{path}) {
+      if (file.extension() == ".safetensors") names.insert(file.stem().string());
+    }
+  }
+  return {names.begin(), names.end()};
+}
+
 fs::path find_model(const std::string& name_or_path, const std::vector<std::string>& data_roots) {
   check<ConfigError>(!name_or_path.empty(), "model: no name given");
   if (is_there(name_or_path)) return name_or_path;
@@ -197,8 +234,10 @@ fs::path find_model(const std::string& name_or_path, const std::vector<std::stri
     }
     if (!found.empty()) return *std::min_element(found.begin(), found.end());
   }
-  throw MissingInput(
-      fmt::format("model '{}': not found; sought: {}", name_or_path, join(sought, ", ")));
+  throw MissingInput(fmt::format(
+      "model '{}': not found; sought: {}. Put there a safetensors file with torchvision's "
+      "key names, or give the path of a file or checkpoint folder",
+      name_or_path, join(sought, ", ")));
 }
 
 }  // namespace apprentice::data

@@ -34,6 +34,11 @@ std::vector<std::filesystem::path> search_roots(const std::vector<std::string>& 
 ImageSet load_dataset(const std::string& name_or_path, const std::string& split,
                       const FindOptions& options = {});
 
+/// Names under which load_dataset() would find files in `root/data`, sorted.
+std::vector<std::string> datasets_under(const std::filesystem::path& root);
+/// Names under which find_model() would find files under `root`, sorted.
+std::vector<std::string> models_under(const std::filesystem::path& root);
+
 /// The file or folder of a model. A path is taken as it is; a name (`resnet56_jpeg`, with or
 /// without
 /// ".safetensors") is sought under each root in `models` and in the folders directly in it.

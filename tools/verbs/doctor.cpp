@@ -1,7 +1,6 @@
 #include <omp.h>
 
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 
 #include <nlohmann/json.hpp>
@@ -28,8 +27,8 @@ Json findings(const CommonOptions& common) {
   Json roots = Json::array();
   for (const auto& root : data::search_roots(common.data_roots))
     roots.push_back({{"root", root.string()},
-                     {"data", std::filesystem::is_directory(root / "data")},
-                     {"models", std::filesystem::is_directory(root / "models")}});
+                     {"data", data::datasets_under(root)},
+                     {"models", data::models_under(root)}});
   load_dense_units();
   return {{"version", APPRENTICE_VERSION},
           {"cpu", cpu_name()},
@@ -44,6 +43,10 @@ Json findings(const CommonOptions& common) {
           {"kernels", kernels::kernel_names()}};
 }
 
+std::string names(const Json& list) {
+  return list.empty() ? "none" : join(list.get<std::vector<std::string>>(), ", ");
+}
+
 void print(const Json& f) {
   const auto yes = [&f](const char* key) { return f[key].get<bool>() ? "yes" : "no"; };
   std::printf("apprentice %s\n", f["version"].get<std::string>().c_str());
@@ -53,9 +56,8 @@ void print(const Json& f) {
               yes("avx512_vnni"));
   std::printf("CUDA       %s\n", f["cuda"].get<std::string>().c_str());
   for (const Json& root : f["data_roots"])
-    std::printf("data root  %s: data/ %s, models/ %s\n", root["root"].get<std::string>().c_str(),
-                root["data"].get<bool>() ? "found" : "absent",
-                root["models"].get<bool>() ? "found" : "absent");
+    std::printf("data root  %s: data sets %s; models %s\n", root["root"].get<std::string>().c_str(),
+                names(root["data"]).c_str(), names(root["models"]).c_str());
   for (const char* list : {"models", "datasets"})
     std::printf("%-10s %s\n", list, join(f[list].get<std::vector<std::string>>(), ", ").c_str());
   std::printf("kernels    %zu\n", f["kernels"].size());
