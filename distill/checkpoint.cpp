@@ -129,12 +129,10 @@ class SetAside {
 }  // namespace
 
 Checkpoints::Checkpoints(std::string folder, int64_t keep)
-    : folder_(std::move(folder)), keep_(keep) {
-  make_folders(folder_);
-  recover();
-}
+    : folder_(std::move(folder)), keep_(keep) {}
 
 void Checkpoints::recover() const {
+  make_folders(folder_);
   std::vector<fs::path> left;
   for (const auto& entry : fs::directory_iterator(folder_)) left.push_back(entry.path());
   for (const fs::path& path : left) {
@@ -165,8 +163,9 @@ std::string Checkpoints::save(
     folder.publish();
     earlier.drop();
   }
-  point_link(folder_ + "/last", name);
+  // `last` comes last: a run killed in between goes on from before this step, and sets both again.
   if (state.best_step == state.step) point_link(folder_ + "/best", name);
+  point_link(folder_ + "/last", name);
   prune();
   return path;
 }
@@ -180,6 +179,7 @@ void Checkpoints::prune() const {
 
 std::vector<std::string> Checkpoints::all() const {
   std::vector<std::pair<int64_t, std::string>> found;
+  if (!fs::exists(folder_)) return {};
   for (const auto& entry : fs::directory_iterator(folder_))
     if (entry.is_directory() && !entry.is_symlink() && step_of(entry.path()) >= 0)
       found.emplace_back(step_of(entry.path()), entry.path().string());

@@ -30,14 +30,18 @@ struct RunState {
 ///   manifest.json            RunState, and XXH3-128 and size in bytes of each other file
 class Checkpoints {
  public:
-  /// The folder `<run>/checkpoints` with its links `last` and `best`; made if absent.
-  /// What a killed run left half done is finished or removed.
+  /// The folder `<run>/checkpoints` with its links `last` and `best`; only looked at so far.
   explicit Checkpoints(std::string folder, int64_t keep = 2);
 
+  /// Before the first save, by the one process that has the run: makes the folder if it is absent,
+  /// and finishes or removes what a killed run left half done. CannotCreate or IoError.
+  void recover() const;
+
   /// Writes `step-N`: aside, each file and folder fsynced, renamed, read back and verified; then
-  /// points `last` to it (and `best`, if this step is state.best_step), and removes all but the
+  /// points `best` (if this step is state.best_step) and then `last` to it, and removes all but the
   /// newest `keep` and the best. `write_files` fills the folder it is given and names its files.
-  /// IoError (disk full) leaves what was there before, links included. Returns the path.
+  /// IoError while it is written (disk full) leaves what was there before, links included. Returns
+  /// the path.
   std::string save(
       const RunState& state,
       const std::function<std::vector<std::string>(const std::string& folder)>& write_files);
@@ -51,7 +55,6 @@ class Checkpoints {
   const std::string& folder() const { return folder_; }
 
  private:
-  void recover() const;
   void prune() const;
 
   std::string folder_;

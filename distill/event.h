@@ -9,8 +9,8 @@
 
 namespace apprentice::distill {
 
-/// Something worth a line in log.jsonl: "train", "eval", "checkpoint", "resumed", "stopped",
-/// "calibrated", "warning", ...
+/// Something worth telling. What happens in the training loop is also a line of log.jsonl: "train",
+/// "eval", "quant", "checkpoint", "resumed", "stopped", "failed", "warning".
 struct Event {
   using Value = std::variant<int64_t, double, std::string>;
   std::string kind;

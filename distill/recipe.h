@@ -23,9 +23,10 @@ struct Recipe {
   } teacher;
 
   struct Data {
-    std::string name = "cifar10";          ///< name or path of the data set
-    std::string augment = "shift_mirror";  ///< "shift_mirror" or "none"
-    int64_t train_images = 0;              ///< the first so many images only; 0: all
+    std::string name = "cifar10";           ///< name or path of the data set
+    std::string augment = "shift_mirror";   ///< "shift_mirror" or "none"
+    std::string on_bad_sample = "replace";  ///< a damaged image is an "error", or "replace"d
+    int64_t train_images = 0;               ///< the first so many images only; 0: all
     int64_t test_images = 0;
   } data;
 
@@ -52,7 +53,10 @@ struct Recipe {
     int64_t epochs = 1;
     int64_t batch = 128;
     double lr = 0.1;
-    std::string schedule = "cosine";  ///< registered schedule
+    /// Registered schedule: "constant", "linear" or "cosine" to 0, "step" (a tenth at 1/2 and again
+    /// at 3/4 of the run).
+    std::string schedule = "cosine";
+    int64_t warmup_steps = 0;  ///< steps of linear rise before it
     double momentum = 0.9;
     bool nesterov = false;
     double weight_decay = 1e-4;

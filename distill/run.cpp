@@ -4,8 +4,10 @@
 #include <numeric>
 
 #include <apprentice/base/error.h>
+#include <apprentice/base/text.h>
 #include <apprentice/data/find.h>
 #include <apprentice/data/loader.h>
+#include <apprentice/distill/step_log_internal.h>
 #include <apprentice/quant/model_file.h>
 #include <apprentice/quant/prepare.h>
 
@@ -14,6 +16,8 @@ namespace apprentice::distill {
 namespace {
 
 constexpr int64_t kCalibrationBatch = 256;
+/// Keeps an untrained teacher (scheme A) from beginning with the apprentice's own weights.
+constexpr uint64_t kTeacherSeed = 0x7465616368657221;
 
 /// Loads data and networks as a recipe names them.
 class Maker {
@@ -25,7 +29,7 @@ class Maker {
   std::shared_ptr<const data::ImageSet> load(const std::string& split, int64_t limit) const {
     data::FindOptions find;
     find.data_roots = options_.data_roots;
-    find.read.limit = limit;
+    find.read = {data::on_bad_sample(recipe_.data.on_bad_sample), limit};
     find.note = [&](const std::string& text) { tell("note", {{"text", text}}); };
     return std::make_shared<const data::ImageSet>(
         data::load_dataset(recipe_.data.name, split, find));
@@ -33,20 +37,25 @@ class Maker {
 
   /// An untrained network, or that of a file whose shapes must fit.
   std::shared_ptr<nn::TensorModule> network(const std::string& arch, const std::string& weights,
-                                            int64_t classes) const {
+                                            int64_t classes, uint64_t seed) const {
     const auto make = [&](const std::string& name, int64_t = 0) {
-      return options_.make_model(name, classes, uint64_t(recipe_.train.seed));
+      return options_.make_model(name, classes, seed);
     };
     if (weights.empty()) return make(arch);
     const std::string path = data::find_model(weights, options_.data_roots).string();
     return quant::load_model(path, make, arch).model;
   }
 
+  std::shared_ptr<nn::TensorModule> teacher(const data::ImageSet& train) const {
+    return network(recipe_.teacher.arch, recipe_.teacher.weights, int64_t(train.classes.size()),
+                   uint64_t(recipe_.train.seed) ^ kTeacherSeed);
+  }
+
   /// The network to train. One that a checkpoint will be read into gets its quantizers only.
   std::shared_ptr<nn::TensorModule> student(const data::ImageSet& train, bool resuming) const {
     const bool pretrained = !recipe_.model.init.empty() && !resuming;
     auto student = network(recipe_.model.arch, pretrained ? recipe_.model.init : "",
-                           int64_t(train.classes.size()));
+                           int64_t(train.classes.size()), uint64_t(recipe_.train.seed));
     const quant::Policy policy = policy_of(recipe_);
     if (!policy.quantizes()) return student;
     if (resuming) {
@@ -54,7 +63,7 @@ class Maker {
       return student;
     }
     quant::prepare(*student, policy);
-    // From scratch the range stays [0, 1] (methods.md A25).
+    // From scratch the range stays [0, 1] (docs/numerics.md, the range of activations).
     if (pretrained) calibrate(*student, train);
     return student;
   }
@@ -114,6 +123,9 @@ TrainResult run_recipe(const Recipe& recipe, const RunOptions& options) {
   parts.recipe = recipe;
   parts.train = maker.load("train", recipe.data.train_images);
   parts.test = maker.load("test", recipe.data.test_images);
+  check<ConfigError>(parts.train->classes == parts.test->classes,
+                     "data: the training set has the classes {}, the test set {}",
+                     join(parts.train->classes, ", "), join(parts.test->classes, ", "));
   parts.student = maker.student(*parts.train, resuming);
   parts.student_info.arch = recipe.model.arch;
   parts.student_info.policy = policy_of(recipe);
@@ -121,9 +133,7 @@ TrainResult run_recipe(const Recipe& recipe, const RunOptions& options) {
 
   const TeacherNeed need = teacher_need(recipe);
   const bool has_network = need == TeacherNeed::trained || !recipe.teacher.weights.empty();
-  if (need != TeacherNeed::none && has_network)
-    parts.teacher = maker.network(recipe.teacher.arch, recipe.teacher.weights,
-                                  int64_t(parts.train->classes.size()));
+  if (need != TeacherNeed::none && has_network) parts.teacher = maker.teacher(*parts.train);
   if (need == TeacherNeed::frozen)
     parts.teacher_logits = maker.stored_logits(*parts.train, parts.teacher.get());
   return train(parts, options.trainer);
@@ -135,15 +145,27 @@ void store_logits(const Recipe& recipe, const RunOptions& options, const std::st
                      "storing logits needs a trained teacher: set teacher.weights");
   const Maker maker(recipe, options);
   const auto train = maker.load("train", recipe.data.train_images);
-  const auto network =
-      maker.network(recipe.teacher.arch, recipe.teacher.weights, int64_t(train->classes.size()));
+  const auto network = maker.teacher(*train);
   OnlineTeacher teacher(network);
   LogitsWriter writer(path, maker.logits_key(*train, network.get()));
   data::Loader loader(train, loader_options(recipe));
+  Rate rate;
+  rate.add(0);
+  int64_t done = 0;
   for (int64_t epoch = 0; epoch < recipe.train.epochs; ++epoch) {
     loader.start(epoch);
-    while (const auto batch = loader.next())
+    while (const auto batch = loader.next()) {
       writer.add(*batch, epoch, teacher.logits(*batch, epoch));
+      done += batch->size();
+      rate.add(batch->size());
+      if (options.trainer.listener.on_progress)
+        options.trainer.listener.on_progress({.phase = "teacher",
+                                              .epoch = epoch,
+                                              .epochs = recipe.train.epochs,
+                                              .step = done,
+                                              .steps = recipe.train.epochs * train->count,
+                                              .images_per_s = rate.images_per_s()});
+    }
   }
   writer.close();
 }

@@ -31,13 +31,16 @@ uint64_t whole_lines(const std::string& path, uint64_t bytes) {
 
 }  // namespace
 
-AppendFile::AppendFile(std::string path, uint64_t bytes) : AppendFile() {
+AppendFile::AppendFile(std::string path) : AppendFile() {
   path_ = std::move(path);
   file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   check<CannotCreate>(file_ >= 0, "{}: cannot be opened for writing: {}", path_,
                       std::strerror(errno));
   check<CannotCreate>(::flock(file_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK,
                       "{}: another process is writing it", path_);
+}
+
+void AppendFile::cut(uint64_t bytes) {
   bytes_ = whole_lines(path_, bytes);
   check<IoError>(::ftruncate(file_, off_t(bytes_)) == 0, "{}: cannot be cut to {} bytes: {}", path_,
                  bytes_, std::strerror(errno));
@@ -69,11 +72,13 @@ void AppendFile::write(const std::string& line) {
   bytes_ += text.size();
 }
 
-RunFolder::RunFolder(std::string path, uint64_t log_bytes, uint64_t summary_bytes, int64_t keep)
+RunFolder::RunFolder(std::string path, int64_t keep)
     : path_(std::move(path)),
-      checkpoints_(path_ + "/checkpoints", keep),
-      log_(path_ + "/log.jsonl", log_bytes),
-      summary_(path_ + "/summary.csv", summary_bytes) {}
+      log_(path_ + "/log.jsonl"),
+      summary_(path_ + "/summary.csv"),
+      checkpoints_(path_ + "/checkpoints", keep) {
+  checkpoints_.recover();  // the logs are locked: nobody else is at it
+}
 
 void RunFolder::check_new(const std::string& path) {
   std::error_code error;
@@ -87,16 +92,21 @@ RunFolder RunFolder::create(const std::string& path, const Recipe& recipe,
                             int64_t keep_checkpoints) {
   check_new(path);
   make_folders(path);
-  RunFolder folder(path, 0, 0, keep_checkpoints);  // locks the logs before anything is written
+  RunFolder folder(path, keep_checkpoints);  // locks the logs before anything is written
+  folder.cut_logs({});
   write_file_durably(path + "/recipe.toml", to_toml(recipe));
   return folder;
 }
 
-RunFolder RunFolder::reopen(const std::string& path, const RunState& state,
-                            int64_t keep_checkpoints) {
+RunFolder RunFolder::reopen(const std::string& path, int64_t keep_checkpoints) {
   check<MissingInput>(fs::exists(path + "/recipe.toml"),
                       "{}: holds no run: recipe.toml is not there", path);
-  return RunFolder(path, state.log_bytes, state.summary_bytes, keep_checkpoints);
+  return RunFolder(path, keep_checkpoints);
+}
+
+void RunFolder::cut_logs(const RunState& state) {
+  log_.cut(state.log_bytes);
+  summary_.cut(state.summary_bytes);
 }
 
 void RunFolder::log(const Event& event) {

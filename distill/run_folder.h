@@ -14,13 +14,15 @@ namespace apprentice::distill {
 class AppendFile {
  public:
   AppendFile() = default;
-  /// Opens or makes it, locks it and cuts it to `bytes`; a shorter file is left as it is, but for a
-  /// torn last line. CannotCreate (also while another process has it) or IoError, naming the path.
-  AppendFile(std::string path, uint64_t bytes);
+  /// Opens or makes it, and locks it. CannotCreate (also while another process has it), naming the
+  /// path.
+  explicit AppendFile(std::string path);
   ~AppendFile();
   AppendFile(AppendFile&& other) noexcept;
   AppendFile& operator=(AppendFile&& other) noexcept;
 
+  /// Cuts it to `bytes`; a shorter file is left as it is, but for a torn last line. IoError.
+  void cut(uint64_t bytes);
   /// Adds text and a newline; IoError if the disk is full.
   void write(const std::string& line);
   uint64_t bytes() const { return bytes_; }
@@ -39,9 +41,11 @@ class RunFolder {
   static void check_new(const std::string& path);
   /// A new run. CannotCreate if the folder exists and is not empty, cannot be made, or is in use.
   static RunFolder create(const std::string& path, const Recipe& recipe, int64_t keep_checkpoints);
-  /// A run to go on with. MissingInput without its recipe.toml, CannotCreate if it is in use. The logs are cut to what they were
-  /// at the checkpoint, so that no line stands twice.
-  static RunFolder reopen(const std::string& path, const RunState& state, int64_t keep_checkpoints);
+  /// A run to go on with: what a killed process left half done among its checkpoints is finished or
+  /// removed. MissingInput without its recipe.toml, CannotCreate if it is in use.
+  static RunFolder reopen(const std::string& path, int64_t keep_checkpoints);
+  /// Cuts the logs to what they were at the checkpoint, so that no line stands twice.
+  void cut_logs(const RunState& state);
 
   const std::string& path() const { return path_; }
   Checkpoints& checkpoints() { return checkpoints_; }
@@ -55,11 +59,11 @@ class RunFolder {
   void note_lengths(RunState& state) const;
 
  private:
-  RunFolder(std::string path, uint64_t log_bytes, uint64_t summary_bytes, int64_t keep);
+  RunFolder(std::string path, int64_t keep);
 
   std::string path_;
-  Checkpoints checkpoints_;
   AppendFile log_, summary_;
+  Checkpoints checkpoints_;
 };
 
 /// The line that RunFolder::log() writes.

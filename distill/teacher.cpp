@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include <apprentice/base/error.h>
+#include <apprentice/base/files.h>
 #include <apprentice/base/safetensors.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/distill/hash.h>
@@ -80,6 +81,7 @@ LogitsWriter::LogitsWriter(std::string path, LogitsKey key)
   check(key_.images > 0 && key_.epochs > 0 && key_.classes > 0,
         "stored logits: {} images, {} epochs, {} classes, expected at least 1 of each", key_.images,
         key_.epochs, key_.classes);
+  check_writable(path_);
   for (int64_t epoch = 0; epoch < key_.epochs; ++epoch) {
     epochs_.push_back(Tensor::zeros({key_.images, key_.classes}));
     seen_.emplace_back(size_t(key_.images), false);

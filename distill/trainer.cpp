@@ -23,9 +23,10 @@ namespace {
 constexpr const char* kSummaryHeader =
     "epoch,step,train_loss,train_top1,test_loss,test_top1,lr,train_images_per_s";
 
-void check_same_run(const std::string& output, const RunState& state, const Recipe& recipe) {
-  if (state.recipe_hash == recipe_hash(recipe)) return;
+/// A run goes on by its own recipe, also one that was stopped before its first checkpoint.
+void check_same_run(const std::string& output, const Recipe& recipe) {
   const Recipe there = load_recipe(output + "/recipe.toml");
+  if (recipe_hash(there) == recipe_hash(recipe)) return;
   throw ConfigError(fmt::format("{}: the run to resume has another recipe: {}", output,
                                 join(recipe_differences(there, recipe), "; ")));
 }
@@ -42,11 +43,13 @@ class Trainer {
                     .make({recipe_, parts.student, parts.teacher, parts.teacher_logits})),
         networks_(method_->trained(), infos(parts), recipe_.train),
         loader_(parts.train, loader_options(recipe_)),
-        schedule_(nn::make_schedule(recipe_.train.schedule)),
+        schedule_(nn::make_schedule(recipe_.train.schedule,
+                                    {.warmup_steps = recipe_.train.warmup_steps})),
         steps_(recipe_.train.epochs * loader_.batches_per_epoch()) {
     check(loader_.batches_per_epoch() > 0, "train: the training set '{}' is empty",
           parts.train->name);
     open_folder();
+    if (state_.step > 0) return;  // a run that goes on has said it
     report_bad_samples(*parts.train);
     report_bad_samples(*parts.test);
   }
@@ -75,18 +78,22 @@ class Trainer {
   void open_folder() {
     state_.seed = recipe_.train.seed;
     state_.recipe_hash = recipe_hash(recipe_);
-    const std::string from = resume_point(options_);
     if (!options_.resume) {
       folder_ = RunFolder::create(options_.output, recipe_, recipe_.train.keep_checkpoints);
       return;
     }
+    folder_ = RunFolder::reopen(options_.output, recipe_.train.keep_checkpoints);
+    check_same_run(options_.output, recipe_);
+    const std::string from = resume_point(options_);
     if (!from.empty()) {
       state_ = verify_checkpoint(from);
-      check_same_run(options_.output, state_, recipe_);
+      check<ConfigError>(state_.recipe_hash == recipe_hash(recipe_),
+                         "{}: the checkpoint is of another recipe than {}/recipe.toml", from,
+                         options_.output);
       networks_.read(from);
       log_.load(state_.sums);
     }
-    folder_ = RunFolder::reopen(options_.output, state_, recipe_.train.keep_checkpoints);
+    folder_->cut_logs(state_);
     emit("resumed", {{"checkpoint", from}});
   }
 
@@ -142,6 +149,7 @@ class Trainer {
   void after_step() {
     const bool epoch_done = state_.cursor == loader_.batches_per_epoch();
     if (epoch_done || state_.step % recipe_.train.log_every == 0) log_steps();
+    if (epoch_done) report_health();  // what it counts does not outlive the process
     const int64_t every = recipe_.train.checkpoint_every;
     if (every > 0 && state_.step % every == 0 && !epoch_done) save();
     stop_if_asked();
@@ -175,7 +183,6 @@ class Trainer {
                   {"train_loss", log_.epoch_loss()},
                   {"train_top1", log_.epoch_top1()},
                   {"images_per_s", test.images_per_s}});
-    report_health();
     folder_->summary(
         kSummaryHeader,
         fmt::format("{},{},{},{},{},{},{},{:.1f}", state_.epoch, state_.step, log_.epoch_loss(),

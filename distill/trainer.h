@@ -53,7 +53,8 @@ struct TrainResult {
 ///
 /// One SGD per trained network, all on the same schedule, which is evaluated at each step. After
 /// each epoch the test split is evaluated and a checkpoint saved. A resumed run makes the same
-/// weights and log lines (but for `ts` and rates), bit for bit, as one that was never interrupted.
+/// weights and log lines ("train", "eval", "quant" and "warning", but for `ts` and rates), bit for
+/// bit, as one that was never interrupted.
 ///
 /// Throws Stopped when asked to stop (checkpoint saved); CheckFailed naming step and last good
 /// checkpoint if the loss, a gradient or a weight is not finite; CannotCreate if the folder is

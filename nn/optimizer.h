@@ -32,8 +32,8 @@ class Optimizer {
 
   /// What step() remembers, by name ("momentum.conv1.weight"), sharing memory: for checkpoints.
   virtual StateDict state() const = 0;
-  /// Copies such a state in; ConfigError naming the first tensor missing, unknown or of another
-  /// shape.
+  /// Copies such a state in. Error naming the first tensor that is missing or unknown, ShapeError
+  /// naming the first of another shape.
   void load_state(const StateDict& state);
 
  protected:

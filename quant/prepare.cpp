@@ -220,7 +220,7 @@ void after_step(nn::Module& model) {
 std::vector<LayerHealth> health(nn::Module& model) {
   std::vector<LayerHealth> all;
   for (const Layer& layer : layers(model)) {
-    LayerHealth entry{layer.name, -1, -1, 0, 0};
+    LayerHealth entry{layer.name, -1, -1, 0, {}};
     if (const auto quantizer = layer.weights()) {
       const QuantizedWeight q = quantizer->quantize(layer.module->parameter("weight").detach());
       const std::vector<float> codes = q.codes.to_vector<float>(), s = q.scale.to_vector<float>();

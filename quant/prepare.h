@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -63,7 +64,8 @@ struct LayerHealth {
   std::string layer;
   double zeros = 0;      ///< part of the codes that is 0; -1 without a weight quantizer
   double saturated = 0;  ///< part of the activations on the highest code; -1 without one
-  float scale = 0, scale_negative = 0;  ///< smallest scale of each sign; 0 where there is none
+  float scale = 0;       ///< the smallest; 0 without a weight quantizer
+  std::optional<float> scale_negative;  ///< that of the negative codes, where they have their own
 };
 std::vector<LayerHealth> health(nn::Module& model);
 

@@ -16,6 +16,8 @@ struct CommonOptions {
   std::vector<std::string> data_roots;
 
   void add_to(CLI::App& app);
+  /// UsageError unless --kernel is a known family, given where it is required.
+  void check_kernel() const;
   /// Sets the thread count and the kernel preference of the process.
   void apply() const;
 };

@@ -1,11 +1,15 @@
 #include <apprentice/tools/run_program.h>
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 #include <map>
 
 #include <CLI/CLI.hpp>
 
+#include <apprentice/base/error.h>
 #include <apprentice/tools/exit_code.h>
 #include <apprentice/tools/verb.h>
 
@@ -19,6 +23,12 @@ namespace {
 /// CLI11's own codes (100-127) all mean that the call was wrong.
 int finish_parsing(const CLI::App& app, const CLI::ParseError& error) {
   return app.exit(error) == 0 ? kOk : kUsage;
+}
+
+/// Did who reads our results go (`| head`)? That is no news to them.
+bool reader_left() {
+  pollfd out{STDOUT_FILENO, 0, 0};
+  return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
 }
 
 }  // namespace
@@ -45,7 +55,10 @@ int run_program(int argc, char** argv) {
     return finish_parsing(app, error);
   }
   try {
-    return run.at(app.get_subcommands().front())();
+    const int code = run.at(app.get_subcommands().front())();
+    if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return code;
+    check<IoError>(reader_left(), "stdout: the result could not be written");
+    return kIo;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "apprentice: %s\n", error.what());
     return exit_code_of(error);

@@ -17,6 +17,8 @@
 namespace apprentice::tools {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 struct RunOptions {
   CommonOptions common;
   std::string recipe, output, store_logits;
@@ -51,7 +53,8 @@ distill::Listener listen(ProgressPrinter& printer) {
   distill::Listener listener;
   listener.on_progress = [&printer](const distill::Progress& p) {
     const bool training = std::string_view(p.phase) == "train";
-    const std::string what = fmt::format("{} epoch {}/{} step", p.phase, p.epoch + 1, p.epochs);
+    const std::string what = fmt::format("{} epoch {}/{} {}", p.phase, p.epoch + 1, p.epochs,
+                                         training ? "step" : "image");
     printer.update({what, p.step, p.steps, p.images_per_s, p.seconds_left,
                     training ? fmt::format("loss {:.4f} lr {:.3g}", p.loss, p.lr) : ""});
   };
@@ -68,14 +71,14 @@ distill::Listener listen(ProgressPrinter& printer) {
 
 void print_result(const distill::TrainResult& result, const std::string& output, bool json) {
   if (json) {
-    const nlohmann::ordered_json report{{"top1", result.test.top1},
-                                        {"loss", result.test.loss},
-                                        {"best_top1", result.best_top1},
-                                        {"images", result.test.images},
-                                        {"steps", result.steps},
-                                        {"train_images_per_s", result.train_images_per_s},
-                                        {"output", output},
-                                        {"checkpoint", result.checkpoint}};
+    const Json report{{"top1", result.test.top1},
+                      {"loss", result.test.loss},
+                      {"best_top1", result.best_top1},
+                      {"images", result.test.images},
+                      {"steps", result.steps},
+                      {"train_images_per_s", result.train_images_per_s},
+                      {"output", output},
+                      {"checkpoint", result.checkpoint}};
     std::printf("%s\n", report.dump().c_str());
     return;
   }
@@ -88,17 +91,23 @@ int run(const RunOptions& o, const std::function<void(distill::Recipe&)>& adjust
   o.common.apply();
   const distill::Recipe recipe = read_recipe(o, adjust);
   ProgressPrinter printer;
-  const distill::StopOnSignal signals;
   distill::RunOptions options;
   options.data_roots = o.common.data_roots;
   options.make_model = [](const std::string& arch, int64_t classes, uint64_t seed) {
     return make_model(arch, {.classes = classes, .seed = seed});
   };
   if (!o.store_logits.empty()) {
+    options.trainer.listener = listen(printer);
     distill::store_logits(recipe, options, o.store_logits);
-    std::printf("teacher logits %s\n", o.store_logits.c_str());
+    printer.finish();
+    if (o.common.json) {
+      std::printf("%s\n", Json{{"logits", o.store_logits}}.dump().c_str());
+    } else {
+      std::printf("teacher logits %s\n", o.store_logits.c_str());
+    }
     return 0;
   }
+  const distill::StopOnSignal signals;  // polled by the trainer, so not before
   const std::string output = o.output.empty() ? default_output(o.recipe) : o.output;
   options.trainer = {output, o.resume, o.fall_back, listen(printer),
                      distill::StopOnSignal::requested};

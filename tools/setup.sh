@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(g++ cmake ninja-build libfmt-dev nlohmann-json3-dev libdnnl-dev libjpeg-dev libarchive-dev
+packages=(g++ cmake ninja-build curl ca-certificates libfmt-dev nlohmann-json3-dev libdnnl-dev libjpeg-dev libarchive-dev
   libxxhash-dev libtomlplusplus-dev libcli11-dev)
 tests=OFF
 case "${1-}" in

@@ -80,6 +80,12 @@ std::string parent_of(const std::string& path) {
 
 using Parts = std::span<const std::span<const std::byte>>;
 
+/// Is it there, and neither a file nor a folder?
+bool is_device(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+}
+
 /// Writes to a device or pipe, which has no "aside" and nothing to make durable.
 void write_through(const std::string& path, Parts parts) {
   Descriptor fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
@@ -138,10 +144,17 @@ std::string read_file(const std::string& path, size_t max_bytes) {
   return text;
 }
 
+void check_writable(const std::string& path) {
+  check<CannotCreate>(!fs::is_directory(path), "{}: is a folder, expected a file to write", path);
+  if (is_device(path)) return;
+  const std::string aside = name_aside(resolved(path));
+  const Descriptor fd(::open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (fd.get() < 0) throw_write_error(path, "creating", errno);
+  ::unlink(aside.c_str());
+}
+
 void write_file_durably(const std::string& path, Parts parts) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
-    return write_through(path, parts);
+  if (is_device(path)) return write_through(path, parts);
   const std::string target = resolved(path), aside = name_aside(target);
   try {
     write_synced(aside, path, parts);

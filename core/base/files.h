@@ -41,6 +41,10 @@ std::string read_file(const std::string& path, size_t max_bytes = size_t(1) << 4
 void write_file_durably(const std::string& path, std::span<const std::span<const std::byte>> parts);
 void write_file_durably(const std::string& path, std::string_view text);
 
+/// CannotCreate if write_file_durably() could not make `path`: its folder is not there or cannot be
+/// written, or a folder bears its name. For what is written after hours of work.
+void check_writable(const std::string& path);
+
 /// Makes the folder and its parents; fine if it exists. CannotCreate otherwise.
 void make_folders(const std::string& path);
 /// fsync of a file or folder. IoError if it fails.

@@ -58,6 +58,7 @@ TEST_CASE("the hash is XXH3-128") {
 TEST_CASE("a checkpoint gives its state back exactly") {
   const TempFolder folder;
   Checkpoints checkpoints(folder / "c");
+  checkpoints.recover();
   CHECK(checkpoints.last() == "");
   const RunState state = state_at(12, 12);
   const std::string path = save(checkpoints, state);
@@ -75,6 +76,7 @@ TEST_CASE("a checkpoint gives its state back exactly") {
 TEST_CASE("the newest and the best checkpoints stay, older ones go") {
   const TempFolder folder;
   Checkpoints checkpoints(folder / "c", 2);
+  checkpoints.recover();
   for (int64_t step = 1; step <= 12; ++step) save(checkpoints, state_at(step, step < 4 ? step : 3));
   std::vector<std::string> names;
   for (const std::string& path : checkpoints.all()) names.push_back(name_of(path));
@@ -86,6 +88,7 @@ TEST_CASE("the newest and the best checkpoints stay, older ones go") {
 TEST_CASE("the same step saved again replaces the earlier checkpoint") {
   const TempFolder folder;
   Checkpoints checkpoints(folder / "c");
+  checkpoints.recover();
   save(checkpoints, state_at(5), "first");
   const std::string path = save(checkpoints, state_at(5), "second");
   CHECK(read_file(path + "/data") == "second");
@@ -95,6 +98,7 @@ TEST_CASE("the same step saved again replaces the earlier checkpoint") {
 TEST_CASE("damage to a checkpoint is found, and named") {
   const TempFolder folder;
   Checkpoints checkpoints(folder / "c");
+  checkpoints.recover();
   const std::string older = save(checkpoints, state_at(1)), path = save(checkpoints, state_at(2));
   const auto damaged = [&](const char* part) {
     return throws<DamagedFile>([&] { verify_checkpoint(path); }, path, part);
@@ -133,6 +137,7 @@ TEST_CASE("damage to a checkpoint is found, and named") {
 TEST_CASE("a save that fails leaves the earlier checkpoints and links as they were") {
   const TempFolder folder;
   Checkpoints checkpoints(folder / "c");
+  checkpoints.recover();
   const std::string earlier = save(checkpoints, state_at(7, 7));
   const int64_t step = GENERATE(7, 8);
   const auto fail = [&](const std::function<void(const std::string&)>& write) {
@@ -174,6 +179,7 @@ TEST_CASE("what a killed run left half done is finished or removed") {
   std::string path;
   {
     Checkpoints checkpoints(folder / "c");
+    checkpoints.recover();
     path = save(checkpoints, state_at(7));
   }
   fs::create_directory(path + ".tmp");
@@ -181,18 +187,31 @@ TEST_CASE("what a killed run left half done is finished or removed") {
   SECTION("killed while the same step was saved again") {
     fs::rename(path, path + ".old");
     const Checkpoints checkpoints(folder / "c");
+    checkpoints.recover();
     CHECK(verify_checkpoint(path).step == 7);
     CHECK(checkpoints.last() == path);
   }
   SECTION("killed before the old one was removed") {
     fs::copy(path, path + ".old");
     const Checkpoints checkpoints(folder / "c");
+    checkpoints.recover();
     CHECK(verify_checkpoint(path).step == 7);
     CHECK_FALSE(fs::exists(path + ".old"));
+  }
+  SECTION("killed between the links: the best is known, and saved again from before") {
+    Checkpoints checkpoints(folder / "c");
+    checkpoints.recover();
+    save(checkpoints, state_at(8, 8));
+    fs::remove(folder / "c/last");
+    fs::create_directory(folder / "c/last");
+    CHECK_THROWS_AS(save(checkpoints, state_at(9, 9)), IoError);
+    CHECK(name_of(checkpoints.best()) == "step-9");
+    CHECK(verify_checkpoint(checkpoints.best()).best_step == 9);
   }
   SECTION("killed before the link was moved") {
     fs::remove(folder / "c/last");
     const Checkpoints checkpoints(folder / "c");
+    checkpoints.recover();
     CHECK(checkpoints.last() == path);
   }
   CHECK_FALSE(fs::exists(path + ".tmp"));

@@ -8,6 +8,7 @@
 #include <apprentice/base/files.h>
 #include <apprentice/distill/health.h>
 #include <apprentice/distill/run_folder.h>
+#include <apprentice/distill/trainer.h>
 
 #include "support/temp_folder.h"
 #include "support/throws.h"
@@ -34,13 +35,14 @@ TEST_CASE("a file that only grows is cut to what it was, at a whole line") {
   const TempFolder folder;
   const std::string path = folder / "log";
   {
-    AppendFile file(path, 0);
+    AppendFile file(path);
     file.write("one");
     file.write("two");
     CHECK(file.bytes() == 8);
   }
   const auto reopened = [&](uint64_t bytes) {
-    AppendFile file(path, bytes);
+    AppendFile file(path);
+    file.cut(bytes);
     file.write("end");
     return read_file(path);
   };
@@ -55,15 +57,21 @@ TEST_CASE("a file that only grows is cut to what it was, at a whole line") {
 TEST_CASE("a run that is going on is not touched by a second writer") {
   const TempFolder folder;
   const std::string path = folder / "run";
-  const auto reopen = [&] { RunFolder::reopen(path, {}, 2); };
+  const auto reopen = [&] { RunFolder::reopen(path, 2); };
   {
     RunFolder run = RunFolder::create(path, {}, 2);
     run.log({.kind = "train", .step = 1, .fields = {}});
-    const std::string log = read_file(path + "/log.jsonl");
+    const std::string log = read_file(path + "/log.jsonl"), half = path + "/checkpoints/step-9.tmp";
+    std::filesystem::create_directory(half);
     CHECK(throws<CannotCreate>(reopen, "log.jsonl", "another process") == "");
+    TrainerOptions options;
+    options.output = path, options.resume = true;
+    CHECK(resume_point(options) == "");
     CHECK(read_file(path + "/log.jsonl") == log);
+    CHECK(std::filesystem::exists(half));
   }
   CHECK_NOTHROW(reopen());
+  CHECK_FALSE(std::filesystem::exists(path + "/checkpoints/step-9.tmp"));
 }
 
 TEST_CASE("a run folder that is taken is refused, one that is empty is not") {
@@ -83,14 +91,13 @@ TEST_CASE("a run folder that is taken is refused, one that is empty is not") {
   CHECK(throws<CannotCreate>([&] { RunFolder::create(folder / "file", recipe, 2); }) == "");
   std::filesystem::create_directory(folder / "empty");
   CHECK_NOTHROW(RunFolder::create(folder / "empty", recipe, 2));
-  CHECK(throws<MissingInput>([&] { RunFolder::reopen(folder / "none", {}, 2); }, "recipe.toml") ==
-        "");
+  CHECK(throws<MissingInput>([&] { RunFolder::reopen(folder / "none", 2); }, "recipe.toml") == "");
 }
 
 TEST_CASE("layers that low bits have spoilt are told from healthy ones") {
   const quant::LayerHealth healthy{"l", 0.4, 0.01, 0.1f, 0.2f};
   CHECK(health_problems(healthy).empty());
-  CHECK(health_problems({"l", -1, -1, 0, 0}).empty());
+  CHECK(health_problems({"l", -1, -1, 0, {}}).empty());
   const auto count = [&](auto change) {
     quant::LayerHealth layer = healthy;
     change(layer);
@@ -102,5 +109,7 @@ TEST_CASE("layers that low bits have spoilt are told from healthy ones") {
   CHECK(count([](auto& l) { l.scale = 0; }) == 1);
   CHECK(count([](auto& l) { l.scale = std::numeric_limits<float>::quiet_NaN(); }) == 1);
   CHECK(count([](auto& l) { l.scale_negative = -0.1f; }) == 1);
+  CHECK(count([](auto& l) { l.scale_negative = 0; }) == 1);
+  CHECK(count([](auto& l) { l.scale_negative.reset(); }) == 0);
   CHECK(count([](auto& l) { l.saturated = 0.51; }) == 1);
 }

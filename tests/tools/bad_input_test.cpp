@@ -37,10 +37,37 @@ TEST_CASE("a wrong call exits 2") {
   for (const char* arguments :
        {"", "fly", "eval", "eval x --data", "eval x --data y --threads 0",
         "bench kernels --filter '('", "bench kernels --filter no_such_kernel",
-        "verify a b --data shapes10 --require-kernel"}) {
+        "verify a b --data shapes10 --require-kernel", "doctor --kernel vnnni"}) {
     CAPTURE(arguments);
     CHECK(call(arguments).code == 2);
   }
+  CHECK_THAT(call("doctor --kernel vnnni").err, Contains("did you mean 'vnni'"));
+}
+
+TEST_CASE("a result that cannot be written exits 74, and one that nobody reads on says nothing") {
+  const Called full =
+      call("doctor --json", "exec 3>/dev/full; redirect() { \"$@\" >&3; }; redirect ");
+  CHECK(full.code == 74);
+  CHECK_THAT(full.err, Contains("stdout"));
+  const Called left = call("doctor --json", "quit() { \"$@\" | true; }; quit ");
+  CHECK(left.err == "");
+}
+
+TEST_CASE("train does not take a recipe for distilling, nor distill one for training") {
+  const Tiny tiny;
+  const Called train = tiny.train("--set distill.method=apprentice");
+  CHECK(train.code == 78);
+  CHECK_THAT(train.err, Contains("use the verb distill"));
+  CHECK(call("distill " + tiny.recipe + " --output " + tiny.run).code == 78);
+}
+
+TEST_CASE("what is to be written after hours of work is looked at before") {
+  const Tiny tiny;
+  REQUIRE(tiny.train().code == 0);
+  const std::string eval = "eval " + tiny.run + "/checkpoints/last --data shapes10 --images 10 ";
+  const Called logits = call(eval + "--save-logits " + (tiny.folder / "none/logits.safetensors"));
+  CHECK(logits.code == 73);
+  CHECK_THAT(logits.err, !Contains("eval images") && Contains("none/logits.safetensors"));
 }
 
 TEST_CASE("a bad --set exits 2 and a bad recipe 78, both naming the nearest key") {

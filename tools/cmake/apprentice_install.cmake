@@ -10,7 +10,6 @@ set(APPRENTICE_PACKAGE_DNNL::dnnl dnnl)
 set(APPRENTICE_PACKAGE_JPEG::JPEG JPEG)
 set(APPRENTICE_PACKAGE_LibArchive::LibArchive LibArchive)
 set(APPRENTICE_PACKAGE_tomlplusplus::tomlplusplus tomlplusplus)
-set(APPRENTICE_PACKAGE_spdlog::spdlog spdlog)
 
 # The packages that target `name` and what it links need. A library found by its file needs none.
 function(apprentice_packages_of name result)

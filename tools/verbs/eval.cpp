@@ -7,6 +7,8 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include <apprentice/base/error.h>
+#include <apprentice/base/files.h>
 #include <apprentice/base/unit.h>
 #include <apprentice/core/state.h>
 #include <apprentice/distill/metrics.h>
@@ -97,7 +99,9 @@ int run(const Options& o) {
   const bool packed = quant::file_kind(path) == quant::FileKind::packed;
   const Runnable model = packed ? runnable_packed(path) : runnable_model(o);
   const data::ImageSet set = o.data.load(o.common);
+  if (!o.save_logits.empty()) check_writable(o.save_logits);
   const distill::Metrics m = evaluate(o, model, set);
+  check<CheckFailed>(std::isfinite(m.loss), "{}: the loss is {}", path, m.loss);
   if (o.common.json) {
     const nlohmann::ordered_json report{{"top1", std::round(m.top1 * 1e4) / 1e4},
                                         {"images", m.images},

@@ -54,8 +54,7 @@ void print(const quant::VerifyReport& r) {
 }
 
 int run(const Options& o) {
-  check<UsageError>(!o.common.require_kernel || !o.common.kernel.empty(),
-                    "--require-kernel needs --kernel NAME");
+  o.common.check_kernel();
   const quant::VerifyReport r = compare(o);
   if (o.common.json) {
     const nlohmann::ordered_json report{{"passed", r.passed},
