@@ -11,9 +11,10 @@ namespace apprentice::kernels::vnni {
 namespace {
 
 constexpr int64_t kLanes = 16;
-/// The most rows of a tile, and of one that unpacks: its sums fill the registers.
+/// The most rows of a tile, whose sums fill the registers, and the rows of one that unpacks, which
+/// needs some for that.
 constexpr int kTileRows[] = {12, 12, 8, 6};
-constexpr int kPackedRows = 6;
+constexpr int kPackedRows = 4;
 
 void copy(const uint8_t* from, int64_t count, uint8_t flip, uint8_t* to) {
   const __m512i bits = _mm512_set1_epi8(char(flip));
@@ -146,10 +147,10 @@ void tile(const GemmTile& t) {
 
 /// The same from packed weights, which it leaves unpacked at t.w: unpacking between the products
 /// takes less time than on its own, where it waits for memory.
-template <GemmWeights Kind, int Packed, int Rows>
+template <GemmWeights Kind, int Packed>
 void packed_tile(const GemmTile& t, const uint8_t* packed) {
   using Of = Codes<Kind>;
-  constexpr int kPanels = Packed * Of::sums;
+  constexpr int kPanels = Packed * Of::sums, Rows = kPackedRows;
   const Of codes;
   const __m512i nibble = _mm512_set1_epi8(15);
   TileSums<kPanels, Rows> sums;
@@ -202,25 +203,17 @@ void multiply(const GemmTile& t, int64_t panels, int64_t rows) {
 }
 
 int64_t multiply_packed(GemmWeights kind, const GemmTile& t, const uint8_t* packed,
-                        int64_t packed_panels, int64_t rows) {
+                        int64_t packed_panels, int64_t) {
   using PackedTile = void (*)(const GemmTile&, const uint8_t*);
   constexpr auto kTernary = GemmWeights::ternary, kTwoStep = GemmWeights::two_step;
   constexpr auto kInt4 = GemmWeights::int4;
-  constexpr int kMost = kPackedRows, kLeast = 4;
-  static constexpr PackedTile kTiles[][kMostPanels][2] = {
-      {{packed_tile<kTernary, 1, kLeast>, packed_tile<kTernary, 1, kMost>},
-       {packed_tile<kTernary, 2, kLeast>, packed_tile<kTernary, 2, kMost>},
-       {packed_tile<kTernary, 3, kLeast>, packed_tile<kTernary, 3, kMost>},
-       {packed_tile<kTernary, 4, kLeast>, packed_tile<kTernary, 4, kMost>}},
-      {{packed_tile<kTwoStep, 1, kLeast>, packed_tile<kTwoStep, 1, kMost>},
-       {packed_tile<kTwoStep, 2, kLeast>, packed_tile<kTwoStep, 2, kMost>}},
-      {{packed_tile<kInt4, 1, kLeast>, packed_tile<kInt4, 1, kMost>},
-       {packed_tile<kInt4, 2, kLeast>, packed_tile<kInt4, 2, kMost>},
-       {packed_tile<kInt4, 3, kLeast>, packed_tile<kInt4, 3, kMost>},
-       {packed_tile<kInt4, 4, kLeast>, packed_tile<kInt4, 4, kMost>}}};
-  const bool all = rows >= kMost;
-  kTiles[int(kind)][packed_panels - 1][all](t, packed);
-  return all ? kMost : kLeast;
+  static constexpr PackedTile kTiles[][kMostPanels] = {
+      {packed_tile<kTernary, 1>, packed_tile<kTernary, 2>, packed_tile<kTernary, 3>,
+       packed_tile<kTernary, 4>},
+      {packed_tile<kTwoStep, 1>, packed_tile<kTwoStep, 2>},
+      {packed_tile<kInt4, 1>, packed_tile<kInt4, 2>, packed_tile<kInt4, 3>, packed_tile<kInt4, 4>}};
+  kTiles[int(kind)][packed_panels - 1](t, packed);
+  return kPackedRows;
 }
 
 /// Codes of some rows of 16 outputs, whose sums are `step` numbers apart.
