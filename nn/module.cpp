@@ -102,6 +102,10 @@ void Module::load_state_dict(const StateDict& state) {
       unknown.push_back(file_key);
       continue;
     }
+    const bool real = tensor.dtype() == Dtype::f32 || tensor.dtype() == Dtype::f64;
+    check<DtypeError>(real || tensor.dtype() == target->second.dtype(),
+                      "{}: is {}, the model has {}", file_key, name_of(tensor.dtype()),
+                      name_of(target->second.dtype()));
     given.emplace(key, &tensor);
     check<ShapeError>(tensor.shape() == target->second.shape(), "{}: got {}, the model has {}",
                       file_key, tensor.shape().str(), target->second.shape().str());

@@ -31,6 +31,15 @@ FileKind kind_of(const Metadata& metadata, const std::string& file) {
                                                        : FileKind::packed;
 }
 
+/// A policy that cannot be is the file's fault here.
+Policy policy_of_file(const std::string& json, const std::string& file) {
+  try {
+    return policy_from_json(json);
+  } catch (const Error& error) {
+    throw DamagedFile(fmt::format("{}: metadata '{}': {}", file, kPolicyKey, error.what()));
+  }
+}
+
 ModelInfo info_of(const State& state, const std::string& arch, const std::string& file) {
   ModelInfo info;
   info.metadata = state.metadata;
@@ -39,7 +48,7 @@ ModelInfo info_of(const State& state, const std::string& arch, const std::string
                      "{}: the file names no architecture (metadata key 'arch'), and none is given",
                      file);
   const std::string policy = value_of(state.metadata, kPolicyKey);
-  if (!policy.empty()) info.policy = policy_from_json(policy);
+  if (!policy.empty()) info.policy = policy_of_file(policy, file);
   for (const char* key : {kArchKey, kPolicyKey, packed::kFormatKey, packed::kSchemaKey,
                           packed::kNetworkKey, kWeightsKey})
     info.metadata.erase(key);

@@ -3,6 +3,8 @@
 #include <vector>
 
 #include <apprentice/base/error.h>
+#include <apprentice/kernels/kernel_table.h>
+#include <apprentice/quant/pack.h>
 #include <apprentice/quant/packed_weight_internal.h>
 #include <apprentice/quant/prepare.h>
 #include <apprentice/quant/unpack_internal.h>
@@ -11,42 +13,43 @@
 namespace apprentice::quant {
 namespace {
 
-/// A weight that somebody else has decoded.
-class Decoded final : public nn::Parametrization {
+/// A model that turns, and back, into what `eval` makes of the packed file: its tensors decoded, its
+/// batch norms unfolded, no quantizers.
+class DecodedModel {
  public:
-  explicit Decoded(Tensor weight) : weight_(std::move(weight)) {}
-  nn::EffectiveWeight apply(const Tensor&, bool) const override { return {weight_, {}, {}, 0}; }
-
- private:
-  Tensor weight_;
-};
-
-/// Replaces the quantizers of a model by decoded weights, until it goes.
-class DecodedWeights {
- public:
-  DecodedWeights(nn::Module& model, const UnpackedFile& file) {
+  DecodedModel(nn::TensorModule& model, const std::string& path) : model_(model) {
+    for (const auto& [name, tensor] : model.state_dict()) own_.emplace(name, tensor.clone());
+    decoded_ = own_;  // what the quantizers learned stays as it is, unused
+    const State file = unpack_weights(path);
+    for (const auto& [name, tensor] : file.tensors) decoded_.at(name) = tensor;
     for (const Layer& layer : layers(model)) {
-      const auto found = file.weights.find(layer.name);
-      if (found == file.weights.end()) continue;
-      decoded_.push_back({layer.module, layer.module->parametrization("weight"),
-                          std::make_shared<Decoded>(dequantize(found->second))});
+      if (auto own = layer.module->parametrization("weight"))
+        quantizers_.emplace_back(layer.module, std::move(own));
     }
   }
-  ~DecodedWeights() { use(false); }
-  DecodedWeights(const DecodedWeights&) = delete;
-  DecodedWeights& operator=(const DecodedWeights&) = delete;
+  ~DecodedModel() { use_own(); }
+  DecodedModel(const DecodedModel&) = delete;
+  DecodedModel& operator=(const DecodedModel&) = delete;
 
-  void use(bool decoded) {
-    for (const auto& [module, own, other] : decoded_)
-      module->parametrize("weight", decoded ? other : own);
+  Tensor forward(const Tensor& x, const kernels::Preference& preference) {
+    for (const auto& [module, own] : quantizers_) module->parametrize("weight", nullptr);
+    model_.load_state_dict(decoded_);
+    const kernels::Preference before = std::exchange(kernels::default_preference(), preference);
+    const Tensor logits = model_.forward(x);
+    kernels::default_preference() = before;
+    use_own();
+    return logits;
   }
 
  private:
-  struct Entry {
-    nn::Module* module;
-    std::shared_ptr<const nn::Parametrization> own, decoded;
-  };
-  std::vector<Entry> decoded_;
+  void use_own() {
+    model_.load_state_dict(own_);
+    for (const auto& [module, own] : quantizers_) module->parametrize("weight", own);
+  }
+
+  nn::TensorModule& model_;
+  nn::StateDict own_, decoded_;
+  std::vector<std::pair<nn::Module*, std::shared_ptr<const nn::Parametrization>>> quantizers_;
 };
 
 void compare_tensor(const std::string& layer, const std::string& name, const Tensor& got,
@@ -97,6 +100,10 @@ void compare_rest(nn::Module& model, const UnpackedFile& file, VerifyReport& rep
                        "verify: the model has no tensor '{}' in f32", name);
     compare_tensor(name.substr(0, name.rfind('.')), name, tensor, it->second, report);
   }
+  for (const auto& [name, tensor] : own) {
+    check<ConfigError>(file.rest.tensors.count(name) != 0,
+                       "verify: tensor '{}' is in the model only", name);
+  }
 }
 
 }  // namespace
@@ -108,12 +115,11 @@ VerifyReport verify_weights(nn::TensorModule& model, const std::string& path,
   report.weights_only = true;
   compare_weights(model, file, report);
   compare_rest(model, file, report);
-  DecodedWeights weights(model, file);
+  DecodedModel decoded(model, path);
   while (const Tensor batch = batches()) {
-    weights.use(false);
     const Tensor expected = model.forward(batch);
-    weights.use(true);
-    compare_logits(model.forward(batch), expected, options.logit_tolerance, "logits", report);
+    const Tensor got = decoded.forward(batch, {options.kernel, options.require_kernel});
+    compare_logits(got, expected, options.logit_tolerance, "logits", report);
   }
   return report;
 }

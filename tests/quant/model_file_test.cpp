@@ -114,7 +114,7 @@ TEST_CASE("model files: a damaged quantizer state is an error that names the ten
   CHECK(throws<DamagedFile>([] {
           reload_edited([](State& state) { state.metadata["apprentice.quant"] = "{"; });
         }) == "");
-  CHECK(throws<ConfigError>(
+  CHECK(throws<DamagedFile>(
             [] {
               reload_edited([](State& state) {
                 state.metadata["apprentice.quant"] = R"({"weights":"none","w":1})";
