@@ -8,8 +8,8 @@
 
 namespace apprentice::kernels {
 
-/// Uniform codes as low-bit kernels read them: codes = clamp(rint(x * inv_step), min_code, max_code),
-/// half to even; NaN becomes min_code.
+/// Uniform codes as low-bit kernels read them:
+///   codes = clamp(rint(x * inv_step), min_code, max_code), half to even; NaN becomes min_code
 ///   x [n], codes [n] u8 or s8; min_code <= max_code, both within the range of Code
 /// Exact: all kernels give the same codes, which are those of QuantizeUniform (kernels/quantize.h).
 template <class Code>

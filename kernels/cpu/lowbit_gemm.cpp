@@ -21,9 +21,9 @@
 namespace apprentice::kernels {
 namespace {
 
-constexpr int64_t kBlockBytes = 512 * 1024;
+constexpr int64_t kBlockBytes = 512 * 1024, kDepth = 512;
+/// Rows that a thread takes at a time however long they are, and that are worth a thread.
 constexpr int64_t kLeastRows = 48, kLeastPart = 8;
-constexpr int64_t kDepth = 512;
 
 /// Memory of one thread that grows and stays.
 class Scratch {
@@ -56,8 +56,9 @@ struct Problem {
   int64_t parts() const { return kind == GemmWeights::two_step ? 2 : 1; }
   /// Panels of a group's sums, and numbers of a row of them.
   int64_t panels(int64_t group) const { return weights->width(group) * parts(); }
-  int64_t tile_rows() const { return isa->tile_rows[isa->group_panels - 1]; }
   int64_t width(int64_t group) const { return panels(group) * isa->lanes; }
+  /// The most rows of a tile of a whole group.
+  int64_t tile_rows() const { return isa->tile_rows[isa->group_panels - 1]; }
   int64_t first_output(int64_t group) const {
     return group * weights->group_panels * weights->lanes;
   }
@@ -77,8 +78,6 @@ void copy_rows(const Problem& p, int64_t row, int64_t rows, uint8_t flip, int64_
   }
 }
 
-// ---- many rows -------------------------------------------------------------------------------
-
 /// What one thread multiplies: rows [row, row_end) by groups [group, group_end).
 struct Part {
   int64_t row, row_end, group, group_end;
@@ -90,12 +89,9 @@ struct Rows {
   int64_t step;
 };
 
-/// Rows that end within a block, or so far apart that all fall into one set of the cache, are
-/// copied.
+/// Rows with a sign, and rows that end within a block of weights, are copied.
 Rows prepare_rows(const Problem& p, int64_t row, int64_t rows) {
-  if (!p.x_signed && p.k % p.block_depth() == 0 && p.k % 4096 != 0) {
-    return {p.x + row * p.k, p.k};
-  }
+  if (!p.x_signed && p.k % p.block_depth() == 0) return {p.x + row * p.k, p.k};
   static thread_local Scratch memory;
   const int64_t step = (p.k + 63) / 64 * 64 + 64;
   uint8_t* to = memory.get<uint8_t>(rows * step);
@@ -226,8 +222,6 @@ void run_many_rows(const Problem& p) {
   }
 }
 
-// ---- few rows --------------------------------------------------------------------------------
-
 /// Signed rows of whole blocks, and their sums behind them.
 struct FewRows {
   const int8_t* x;
@@ -274,8 +268,6 @@ void run_few_rows(const Problem& p) {
 #pragma omp parallel for schedule(static) if (groups > 1 && !omp_in_parallel())
   for (int64_t g = 0; g < groups; ++g) multiply_few(p, x, g);
 }
-
-// ---- registration ----------------------------------------------------------------------------
 
 template <class X, int Bits>
 std::shared_ptr<const GemmPanels> prepack(const typename LowbitGemm<X, Bits>::Args& args,

@@ -1,6 +1,7 @@
 // AVX2 kernels of low-bit GEMM. A tile is 1 or 2 panels of 8 outputs by up to kTileRows rows of x;
-// a step broadcasts 4 bytes of a row and multiplies them with 8 x 4 weights by vpmaddubsw. Its pairs
-// are summed in s16 for `narrow_steps` steps, which cannot saturate, then widened into the s32 sums.
+// a step broadcasts 4 bytes of a row and multiplies them with 8 x 4 weights by vpmaddubsw. Its
+// pairs are summed in s16 for `narrow_steps` steps, which cannot saturate, then widened into the
+// s32 sums. Weights of a tile are a byte each, unpacked once for many tiles.
 #include <apprentice/kernels/cpu/intrinsics_internal.h>
 #include <apprentice/kernels/cpu/lowbit_gemm_internal.h>
 

@@ -5,9 +5,10 @@
 namespace apprentice::kernels {
 
 // What the instruction sets give to low-bit GEMM (kernels/cpu/lowbit_gemm.cpp): plain memory only,
-// all bounds resolved. Weights are those of kernels/lowbit_gemm_panels_internal.h, read in groups of
-// up to kMostPanels panels. Of two steps a group has half as many, each of which gives two panels of
-// sums: P, over code +1, and N, over code -1. `panels` are those of the sums unless it says packed.
+// all bounds resolved. Weights are those of kernels/lowbit_gemm_panels_internal.h, read in groups
+// of up to kMostPanels panels. Of two steps a group has half as many, each of which gives two
+// panels of sums: P, over code +1, and N, over code -1. `panels` are those of the sums unless it
+// says packed.
 
 inline constexpr int64_t kMostPanels = 4;
 

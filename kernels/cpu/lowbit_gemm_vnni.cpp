@@ -1,7 +1,8 @@
 // AVX-512-VNNI kernels of low-bit GEMM. A tile is up to 4 panels of 16 outputs by up to 6 rows of x
-// (fewer panels: more rows); a step broadcasts 4 bytes of a row (load port only) and multiplies them
-// with 16 x 4 weights, one vpdpbusd a panel: u8 x s8 into s32, which cannot saturate. Weights of a
-// tile are a byte each, in memory of the first cache level, unpacked there once for many tiles.
+// (fewer panels: more rows); a step broadcasts 4 bytes of a row (load port only) and multiplies
+// them with 16 x 4 weights, one vpdpbusd a panel: u8 x s8 into s32, which cannot saturate. Weights
+// of a tile are a byte each, in memory of the first cache level, unpacked there once for many
+// tiles.
 #include <utility>
 
 #include <apprentice/kernels/cpu/intrinsics_internal.h>
@@ -309,7 +310,7 @@ const GemmIsa lowbit_gemm{
     .group_panels = 4,
     .tile_rows = {kTileRows[0], kTileRows[1], kTileRows[2], kTileRows[3]},
     .gemv_rows = 3,
-    .few_rows = 6,
+    .few_rows = 8,
     .copy = copy,
     .multiply_packed = multiply_packed,
     .multiply = multiply,

@@ -1,7 +1,7 @@
 // AVX-512-VNNI kernel of low-bit GEMV. Packed weights stream through once and are never shifted: a
 // field is masked where it lies, 4^f (ternary) or 16^f (4-bit) times too large, and has sums of its
-// own, which are shifted down at the end. That takes one vpand and one vpdpbusd (unsigned weights by
-// signed x, exact) for 64 products a row.
+// own, which are shifted down at the end. That takes one vpand and, a row, one vpdpbusd (unsigned
+// weights by signed x, exact) for 64 products.
 //
 // Weights are code + offset, so that offset * sum(x) is taken off. Of two steps P has the mask of
 // the field's upper bit (code + 1 = 2), and N = P - sum of code * x.
