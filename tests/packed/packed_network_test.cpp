@@ -173,6 +173,25 @@ TEST_CASE("every family gives the reference's logits, for every small batch and 
   }
 }
 
+TEST_CASE("images too large to go through all layers side by side keep their own logits",
+          "[packed]") {
+  TinyNetwork net(Kind::projection);
+  const int64_t side = 200, n = 7, size = side * side * 3;
+  net.description.height = net.description.width = side;
+  PackedNetwork network = load(net.file());
+  // Early layers take one image at a time, so their maps are there once.
+  CHECK(network.activation_bytes(n) < n * network.activation_bytes(1));
+  Rng rng(11, RngPurpose::test);
+  std::vector<float> x(size_t(n * size)), logits(size_t(n * 4)), one_by_one(size_t(n * 4));
+  for (float& v : x) v = rng.normal();
+  for (int64_t i = 0; i < n; ++i) {
+    network.forward({x.data() + i * size, {1, side, side, 3}},
+                    {&one_by_one[size_t(4 * i)], {1, 4}});
+  }
+  network.forward({x.data(), {n, side, side, 3}}, {logits.data(), {n, 4}});
+  CHECK(bool(logits == one_by_one));
+}
+
 TEST_CASE("an exception of a trace reaches the caller", "[packed]") {
   TinyNetwork net;
   const auto x = net.images(3);
@@ -215,8 +234,9 @@ TEST_CASE("a convolution knows the largest code of the layer, or of the pooling,
           "[packed]") {
   const auto reasons = [](Kind kind, size_t layer) {
     TinyNetwork net(kind);
+    const PackedNetwork network = load(net.file());
     std::string all;
-    for (const auto& refusal : load(net.file()).layers()[layer].refusals) all += refusal.reason;
+    for (const auto& refusal : network.layers()[layer].refusals) all += refusal.reason;
     return all;
   };
   using Catch::Contains;
