@@ -50,6 +50,7 @@ class Trainer {
           parts.train->name);
     open_folder();
     if (state_.step > 0) return;  // a run that goes on has said it
+    report_rules();
     report_bad_samples(*parts.train);
     report_bad_samples(*parts.test);
   }
@@ -95,6 +96,14 @@ class Trainer {
     }
     folder_->cut_logs(state_);
     emit("resumed", {{"checkpoint", from}});
+  }
+
+  /// Which weights move at another learning rate than the recipe's.
+  void report_rules() {
+    Event event = event_of("quant");
+    for (const auto& [name, rule] : quant::parameter_rules(*student_))
+      if (rule.lr_scale != 1) event.fields.emplace_back(name + ".lr_scale", rule.lr_scale);
+    if (!event.fields.empty()) emit(event);
   }
 
   void report_bad_samples(const data::ImageSet& set) {

@@ -75,6 +75,13 @@ if ! tools/setup.sh $packages; then
   exit 1
 fi
 
+if [ -d "${APPRENTICE_GOLDEN:-../shared/golden}" ] && [ -d "${APPRENTICE_DATA:-../shared}/data" ]; then
+  echo 'test: golden values, data and models of ../shared are compared with'
+else
+  echo 'test: ../shared (or APPRENTICE_GOLDEN, APPRENTICE_DATA) is not there: the tests of the golden values,'
+  echo '      of real data and of pretrained models do nothing'
+fi
+
 heading 'build and test, Release'
 build build all -DCMAKE_BUILD_TYPE=Release -DAPPRENTICE_TESTS=ON && suite build
 

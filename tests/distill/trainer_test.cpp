@@ -129,12 +129,13 @@ TEST_CASE("a run leaves its recipe, logs, checkpoints and result") {
   CHECK(to_toml(load_recipe(run + "/recipe.toml")) == to_toml(recipe));
   const std::string summary = read_file(run + "/summary.csv");
   CHECK(std::count(summary.begin(), summary.end(), '\n') == 3);
-  // Lines after steps 3, 5 (end of the epoch), 6, 9, 10; two evaluations, two of the quantizers, and
-  // the warning of the damaged image.
+  // Lines after steps 3, 5 (end of the epoch), 6, 9, 10; two evaluations; three of the quantizers
+  // (learning rates at the start, health after each epoch); the warning of the damaged image.
   const std::string log = timeless_log(run);
-  CHECK(std::count(log.begin(), log.end(), '\n') == 10);
+  CHECK(std::count(log.begin(), log.end(), '\n') == 11);
   const std::string events = read_file(run + "/log.jsonl");
   CHECK(events.find("\"layer1.0.conv1.zeros\":0.") != std::string::npos);
+  CHECK(events.find("\"layer1.0.conv1.weight.lr_scale\":") != std::string::npos);
   CHECK(events.find("cat/7.jpg: torn") != std::string::npos);
   CHECK(verify_checkpoint(last(run)).step == 10);
   CHECK(verify_checkpoint(run + "/checkpoints/best").best_top1 == result.best_top1);

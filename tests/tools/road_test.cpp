@@ -152,10 +152,11 @@ TEST_CASE("a run stopped by SIGTERM exits 75 and, resumed, ends in the same weig
   Trained& t = trained();
   const std::string whole = t.folder / "whole", cut = t.folder / "cut";
   const std::string more = " --set train.epochs=16 --set train.batch=16 --output ";
-  // The recipe is long enough to be caught in its midst on any machine; both runs end after the
-  // same number of steps.
-  const Called stopped =
-      call("train " + t.teacher_recipe + more + cut, "timeout --preserve-status -s TERM 1 ");
+  // The signal comes when the first step of 640 is in the log.
+  const std::string log = cut + "/log.jsonl";
+  const Called stopped = call("train " + t.teacher_recipe + " --set train.log_every=1" + more + cut,
+                              "stop() { \"$@\" & until [ -s " + log +
+                                  " ]; do sleep 0.02; done; kill -TERM $!; wait $!; }; stop ");
   INFO(stopped.err);
   REQUIRE(stopped.code == 75);
   CHECK_THAT(stopped.err, Contains("SIGTERM") && Contains("checkpoint"));
