@@ -20,7 +20,17 @@ struct Outputs {
   __m512 a, a_negative, b, r, max_code;
   __mmask16 mask, residual_mask;
   int64_t first, residual_shift;
+  bool bounded;  ///< t of the epilogue fits s32, so that it may be clamped after its conversion
 };
+
+/// Is |t| below 2^30 for all sums that the taps allow?
+inline bool is_bounded(const LowbitStrip& s, const Outputs& o) {
+  const __m512 most_sum = _mm512_set1_ps(float(s.runs * s.run_steps * 4 * 255 * 8));
+  const __m512 most_shortcut = _mm512_set1_ps(255);
+  __m512 most = _mm512_fmadd_ps(_mm512_abs_ps(o.a), most_sum, _mm512_abs_ps(o.b));
+  most = _mm512_fmadd_ps(_mm512_abs_ps(o.r), most_shortcut, most);
+  return _mm512_cmp_ps_mask(most, _mm512_set1_ps(0x1p30f), _CMP_LT_OQ) == 0xffff;
+}
 
 inline Outputs outputs_of(const LowbitStrip& s, int64_t block) {
   Outputs o;
@@ -36,6 +46,7 @@ inline Outputs outputs_of(const LowbitStrip& s, int64_t block) {
     o.b = _mm512_maskz_loadu_ps(o.mask, s.b + o.first);
     if (s.two_step) o.a_negative = _mm512_maskz_loadu_ps(o.mask, s.a_negative + o.first);
   }
+  o.bounded = is_bounded(s, o);
   return o;
 }
 
@@ -53,14 +64,17 @@ inline const uint8_t* shortcut_of(const LowbitStrip& s, const Outputs& o, const 
          o.residual_shift;
 }
 
-/// Code of one pixel, not narrowed yet.
-template <bool TwoStep, bool Shortcut>
+/// Code of one pixel, not narrowed yet; if Bounded not clamped either.
+template <bool TwoStep, bool Shortcut, bool Bounded = false>
 inline __m512i code_of(const Outputs& o, __m512i acc, __m512i negative, const uint8_t* shortcut) {
   __m512 t = o.b;
   if (TwoStep) t = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(negative), o.a_negative, t);
   t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc), o.a, t);
   if (Shortcut) {  // channels that the shortcut lacks are code 0
     t = add_codes(_mm_maskz_loadu_epi8(o.residual_mask, shortcut), o.r, t);
+  }
+  if (Bounded) {
+    return _mm512_cvt_roundps_epi32(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   }
   return round_to_code(t, o.max_code);
 }
@@ -78,18 +92,20 @@ void store_codes(const LowbitStrip& s, const Outputs& o, Sums acc, Sums negative
 }
 
 /// Codes of two whole blocks, two pixels at a time.
-template <bool Shortcut>
+template <bool Shortcut, bool Bounded>
 void store_pairs(const LowbitStrip& s, const Outputs* o, Sums acc, Sums second, const Place& at) {
   uint8_t* y = s.y + (at.row * s.cols + at.col) * s.out + o[0].first;
   const uint8_t* shortcut[2] = {};
   for (int k = 0; k < 2 && Shortcut; ++k) shortcut[k] = shortcut_of(s, o[k], at);
   const auto code = [&](int k, int64_t p) {
-    return code_of<false, Shortcut>(o[k], (k == 0 ? acc : second)[p], acc[p],
-                                    shortcut[k] + p * s.residual_col_step);
+    return code_of<false, Shortcut, Bounded>(o[k], (k == 0 ? acc : second)[p], acc[p],
+                                             shortcut[k] + p * s.residual_col_step);
   };
+  const __m512i max_code = _mm512_set1_epi8(char(int(s.max_code)));
   for (int64_t p = 0; p < at.pixels; p += 2, y += 2 * s.out) {
     const int64_t next = p + 1 < at.pixels ? p + 1 : p;
-    const __m512i bytes = narrow(code(0, p), code(1, p), code(0, next), code(1, next));
+    __m512i bytes = narrow(code(0, p), code(1, p), code(0, next), code(1, next));
+    if (Bounded) bytes = _mm512_min_epu8(bytes, max_code);
     _mm256_storeu_si256((__m256i*)y, _mm512_castsi512_si256(bytes));
     if (next == p) return;
     _mm256_storeu_si256((__m256i*)(y + s.out), _mm512_extracti64x4_epi64(bytes, 1));
@@ -97,17 +113,19 @@ void store_pairs(const LowbitStrip& s, const Outputs* o, Sums acc, Sums second, 
 }
 
 /// Codes of one whole block that is all there is, four pixels at a time.
-template <bool Shortcut>
+template <bool Shortcut, bool Bounded>
 void store_fours(const LowbitStrip& s, const Outputs& o, Sums acc, const Place& at) {
   uint8_t* y = s.y + (at.row * s.cols + at.col) * kLanes;
   const uint8_t* shortcut = Shortcut ? shortcut_of(s, o, at) : nullptr;
   const auto code = [&](int64_t p) {
     const int64_t inside = p < at.pixels ? p : at.pixels - 1;
-    return code_of<false, Shortcut>(o, acc[inside], acc[inside],
-                                    shortcut + inside * s.residual_col_step);
+    return code_of<false, Shortcut, Bounded>(o, acc[inside], acc[inside],
+                                             shortcut + inside * s.residual_col_step);
   };
+  const __m512i max_code = _mm512_set1_epi8(char(int(s.max_code)));
   for (int64_t p = 0; p < at.pixels; p += 4, y += 4 * kLanes) {
-    const __m512i bytes = narrow(code(p), code(p + 1), code(p + 2), code(p + 3));
+    __m512i bytes = narrow(code(p), code(p + 1), code(p + 2), code(p + 3));
+    if (Bounded) bytes = _mm512_min_epu8(bytes, max_code);
     const int64_t left = (at.pixels - p) * kLanes;
     const __mmask64 mask = left >= 64 ? ~__mmask64(0) : (__mmask64(1) << left) - 1;
     _mm512_mask_storeu_epi8(y, mask, bytes);
@@ -133,7 +151,10 @@ void finish_two(const LowbitStrip& s, const Outputs* o, Sums first, Sums second,
     const auto store = s.residual ? store_codes<true, true> : store_codes<true, false>;
     store(s, o[0], first, second, at);
   } else if (o[1].mask == 0xffff) {
-    const auto store = s.residual ? store_pairs<true> : store_pairs<false>;
+    const bool bounded = o[0].bounded && o[1].bounded;
+    const auto store = s.residual ? bounded ? store_pairs<true, true> : store_pairs<true, false>
+                       : bounded ? store_pairs<false, true>
+                                  : store_pairs<false, false>;
     store(s, o, first, second, at);
   } else {
     const auto store = s.residual ? store_codes<false, true> : store_codes<false, false>;
@@ -146,7 +167,10 @@ void finish_one(const LowbitStrip& s, const Outputs& o, Sums acc, const Place& a
   store_acc(s, o, acc, s.acc, at);
   if (!s.y) return;
   if (s.out == kLanes) {
-    return s.residual ? store_fours<true>(s, o, acc, at) : store_fours<false>(s, o, acc, at);
+    const auto store = s.residual  ? o.bounded ? store_fours<true, true> : store_fours<true, false>
+                        : o.bounded ? store_fours<false, true>
+                                   : store_fours<false, false>;
+    return store(s, o, acc, at);
   }
   const auto store = s.residual ? store_codes<false, true> : store_codes<false, false>;
   store(s, o, acc, nullptr, at);

@@ -1,3 +1,6 @@
+#include <cmath>
+#include <limits>
+
 #include "lowbit_conv2d_problem.h"
 
 namespace apprentice {
@@ -64,6 +67,33 @@ TEST_CASE("low-bit convolution reads shortcuts of any number of channels through
     problem.set_shortcut(channels, channels % 3 != 0);
     INFO(channels << " channels");
     compare_kernels(problem);
+  }
+}
+
+TEST_CASE("low-bit convolution makes the reference's codes of huge, tiny and undefined constants",
+          "[lowbit]") {
+  const float inf = std::numeric_limits<float>::infinity(), nan = std::nanf("");
+  const float values[] = {1e9f, -1e9f, 3e38f, 1e-44f, inf, -inf, nan, 0.0f, 0.5f, -2.5f};
+  const Sizes cases[] = {{1, 3, 5, 16, 16, 3, 1, 1, 1, false},
+                         {1, 3, 5, 8, 33, 3, 1, 1, 1, false},
+                         {1, 3, 5, 8, 33, 3, 1, 1, 1, false, 63},
+                         {1, 3, 5, 8, 17, 3, 1, 1, 1, true, 127}};
+  for (const Sizes& sizes : cases) {
+    for (const Shortcut shortcut : {Shortcut::none, Shortcut::plain}) {
+      test::ConvProblem<2> problem(sizes, shortcut, 3100);
+      auto& epilogue = problem.args().epilogue;
+      const auto size = size_t(sizes.out);
+      std::vector<float> a(size), b(size), a_negative(size);
+      for (size_t c = 0; c < size; ++c) {
+        a[c] = values[c % 10];
+        b[c] = values[c / 3 % 10];
+        a_negative[c] = values[c / 2 % 10];
+      }
+      epilogue.a.data = a.data(), epilogue.b.data = b.data();
+      if (sizes.two_step) epilogue.a_negative.data = a_negative.data();
+      INFO("out " << sizes.out << " max_x " << sizes.max_x << " shortcut " << int(shortcut));
+      compare_kernels(problem);
+    }
   }
 }
 
