@@ -9,6 +9,7 @@ const CpuFeatures& cpu_features() {
     CpuFeatures f;
 #if defined(__x86_64__)
     f.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    f.avx_vnni = f.avx2 && __builtin_cpu_supports("avxvnni");
     f.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     f.avx512_vnni = f.avx512 && __builtin_cpu_supports("avx512vnni");

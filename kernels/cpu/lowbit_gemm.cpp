@@ -332,6 +332,8 @@ APPRENTICE_UNIT(lowbit_gemm) {
   using namespace apprentice::kernels;
   const auto& cpu = apprentice::cpu_features();
   add_all("avx2", 10, avx2::lowbit_gemm, cpu.avx2 ? "" : "this CPU has no AVX2");
+  static const GemmIsa narrow_vnni = avxvnni::lowbit_gemm(avx2::lowbit_gemm);
+  add_all("avxvnni", 15, narrow_vnni, cpu.avx_vnni ? "" : "this CPU has no AVX-VNNI");
   add_all("vnni", 20, vnni::lowbit_gemm, cpu.avx512_vnni ? "" : "this CPU has no AVX-512-VNNI");
 #endif
 }

@@ -77,6 +77,10 @@ namespace vnni {
 extern const GemmIsa lowbit_gemm;
 void lowbit_gemv(GemmWeights kind, const GemvTile& tile, int64_t packed_panels, int64_t rows);
 }  // namespace vnni
+namespace avxvnni {
+/// What it takes over from AVX2, and its own.
+GemmIsa lowbit_gemm(const GemmIsa& avx2);
+}  // namespace avxvnni
 namespace avx2 {
 extern const GemmIsa lowbit_gemm;
 void lowbit_gemv(GemmWeights kind, const GemvTile& tile, int64_t packed_panels, int64_t rows);

@@ -10,14 +10,16 @@
 # name, so a missing or misnamed registration fails at link time and a static library drops nothing.
 # registry.cpp, where the registry itself lives, is no unit.
 #
-# Instruction sets: *_avx2.cpp and *_vnni.cpp are compiled for theirs; *_simd.cpp is compiled once
-# for each of baseline, AVX2 and AVX-512, with APPRENTICE_ISA naming the namespace.
+# Instruction sets: *_avx2.cpp, *_avxvnni.cpp (256 bits) and *_vnni.cpp (AVX-512) are compiled for
+# theirs; *_simd.cpp is compiled once for each of baseline, AVX2 and AVX-512, with APPRENTICE_ISA
+# naming the namespace.
 set(APPRENTICE_FLAGS_avx2 -mavx2 -mfma -mf16c)
 set(APPRENTICE_FLAGS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
     -mprefer-vector-width=512
     -Wno-maybe-uninitialized)  # g++ 12 warns of its own intrinsics (GCC bug 105593)
 set(APPRENTICE_FLAGS_vnni ${APPRENTICE_FLAGS_avx512} -mavx512vnni)
-set(APPRENTICE_ISA_SUFFIX "_(avx2|vnni|simd)\\.cpp$")
+set(APPRENTICE_FLAGS_avxvnni ${APPRENTICE_FLAGS_avx2} -mavxvnni)
+set(APPRENTICE_ISA_SUFFIX "_(avx2|avxvnni|vnni|simd)\\.cpp$")
 set(APPRENTICE_X86 OFF)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
   set(APPRENTICE_X86 ON)
@@ -168,7 +170,7 @@ function(apprentice_target name)
     endif()
   endforeach()
 
-  foreach(isa avx2 vnni)
+  foreach(isa avx2 avxvnni vnni)
     set(files ${sources})
     list(FILTER files INCLUDE REGEX "_${isa}\\.cpp$")
     if(APPRENTICE_X86 AND files)
