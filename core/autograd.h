@@ -9,8 +9,8 @@
 namespace apprentice {
 
 /// A tensor that a vjp will need, outside the graph, with the state of its memory: reading it after
-/// somebody has written to that memory throws Error naming the operation. Capture these in a vjp, not
-/// Tensors.
+/// somebody has written to that memory throws Error naming the operation. Capture these in a vjp,
+/// not Tensors.
 class Saved {
  public:
   Saved() = default;
@@ -76,9 +76,9 @@ bool grad_enabled();
 bool needs_grad(const Tensor& input);
 /// Does any input? Operations ask before saving anything.
 bool needs_grad(const std::vector<Tensor>& inputs);
-/// y as the result of `op` on `inputs`, if one of them wants a gradient: the same memory in a tensor
-/// of its own, so the vjp may hold y. Undefined inputs are allowed. `op` must outlive the graph (a
-/// literal). The vjp runs under NoGrad.
+/// y as the result of `op` on `inputs`, if one of them wants a gradient: the same memory in a
+/// tensor of its own, so the vjp may hold y. Undefined inputs are allowed. `op` must outlive the
+/// graph (a literal). The vjp runs under NoGrad.
 Tensor record(const char* op, const Tensor& y, const std::vector<Tensor>& inputs, Node::Vjp vjp);
 
 }  // namespace apprentice

@@ -10,8 +10,8 @@ namespace apprentice {
 ///   x       [n, h, w, c] integers 0 to max_x <= 255, held in f32
 ///   weight  [out, kh, kw, c/groups] integers of size max_weight <= 7 at most, held in f32
 ///   y       [n, p, q, out] f32
-/// ConfigError if the codes are larger, or if a sum could leave s32: kh kw c/groups max_x max_weight
-/// must be below 2^31. ShapeError as conv2d.
+/// ConfigError if the codes are larger, or if a sum could leave s32: kh kw c/groups max_x
+/// max_weight must be below 2^31. ShapeError as conv2d.
 Tensor integer_conv2d(const Tensor& x, int64_t max_x, const Tensor& weight, int64_t max_weight,
                       const Conv2dOptions& options = {});
 

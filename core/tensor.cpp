@@ -44,7 +44,8 @@ void copy_elements(const TensorImpl& from, void* to, Dtype to_dtype) {
 }  // namespace
 
 Tensor Tensor::empty(const Shape& shape, Dtype dtype) {
-  // Every road to an operation passes here, so the dense kernels are in their tables before the first.
+  // Every road to an operation passes here, so the dense kernels are in their tables before the
+  // first.
   load_dense_units();
   auto impl = std::make_shared<TensorImpl>();
   impl->storage = std::make_shared<Storage>(size_t(shape.numel()) * size_of(dtype));

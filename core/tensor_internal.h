@@ -28,8 +28,8 @@ struct TensorImpl {
   std::byte* bytes() const { return static_cast<std::byte*>(storage->buffer.data()) + offset; }
 };
 
-/// Calls fn.template operator()<T>() with the C++ type of `dtype`; DtypeError for bf16 and f16, which
-/// only kernels read.
+/// Calls fn.template operator()<T>() with the C++ type of `dtype`; DtypeError for bf16 and f16,
+/// which only kernels read.
 template <class Fn>
 decltype(auto) with_dtype(Dtype dtype, const char* what, Fn&& fn) {
   switch (dtype) {

@@ -64,7 +64,8 @@ float between(Rng& rng, float low, float high) { return low + (high - low) * rng
 /// Rises from 0 to 1 and falls again with period 1.
 float wave(float u) { return std::abs(2 * (u - std::floor(u)) - 1); }
 
-/// A direction within 41 degrees of upright, by the rational points of the circle: no sine is needed.
+/// A direction within 41 degrees of upright, by the rational points of the circle: no sine is
+/// needed.
 struct Turn {
   float cosine, sine;
   explicit Turn(Rng& rng) {
@@ -153,8 +154,8 @@ Figure random_figure(float (*distance)(float, float), float radius, const Textur
           .texture = texture};
 }
 
-/// Grounds are darker than figures: a shape of any brightness on any ground takes a network far more
-/// pictures to learn than the set holds.
+/// Grounds are darker than figures: a shape of any brightness on any ground takes a network far
+/// more pictures to learn than the set holds.
 Color dark_color(Rng& rng) { return mix({0, 0, 0}, random_color(rng), 0.6f); }
 Color bright_color(const Color& ground, Rng& rng) {
   for (;;) {

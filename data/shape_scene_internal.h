@@ -19,9 +19,9 @@ struct Outline {
 std::span<const Outline> outlines();
 
 /// Draws a scene that shows the shape `label` to `rgb`, [32, 32, 3] u8. Over a dark textured ground
-/// lie two or three faint, smaller shapes of other classes, then the shape itself, bright and textured,
-/// at any place, size, stretch and a slight turn, then a bar across it, then noise.
-/// Only +, -, *, / and sqrt are used, so that the bytes are the same on every machine.
+/// lie two or three faint, smaller shapes of other classes, then the shape itself, bright and
+/// textured, at any place, size, stretch and a slight turn, then a bar across it, then noise. Only
+/// +, -, *, / and sqrt are used, so that the bytes are the same on every machine.
 void draw_scene(size_t label, Rng& rng, uint8_t* rgb);
 
 }  // namespace apprentice::data

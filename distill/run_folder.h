@@ -33,8 +33,8 @@ class AppendFile {
   uint64_t bytes_ = 0;
 };
 
-/// The folder of a run: recipe.toml, log.jsonl, summary.csv, checkpoints/. One process at a time has
-/// it: the logs are locked.
+/// The folder of a run: recipe.toml, log.jsonl, summary.csv, checkpoints/. One process at a time
+/// has it: the logs are locked.
 class RunFolder {
  public:
   /// CannotCreate if the path is taken: anything but an empty folder stands there.

@@ -14,8 +14,8 @@ namespace apprentice::distill {
 class StepLog {
  public:
   void add(const StepResult& result, int64_t images);
-  /// The "train" event of the steps since the last one: means of the loss and of each term, top-1 in
-  /// percent, learning rate and rate; then starts anew. Empty kind if there was no step.
+  /// The "train" event of the steps since the last one: means of the loss and of each term, top-1
+  /// in percent, learning rate and rate; then starts anew. Empty kind if there was no step.
   Event take(int64_t step, int64_t epoch, double lr);
   /// Mean loss and top-1 of the epoch so far.
   double epoch_loss() const;

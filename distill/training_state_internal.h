@@ -19,7 +19,8 @@ class TrainingState {
 
   /// One update of every network at `lr` from the gradients at hand, which are then forgotten.
   void step(float lr);
-  /// CheckFailed naming the first parameter whose gradient is not finite; `where` opens the message.
+  /// CheckFailed naming the first parameter whose gradient is not finite; `where` opens the
+  /// message.
   void check_gradients(const std::string& where) const;
   /// Puts all networks into training mode.
   void train();

@@ -50,16 +50,14 @@ struct BatchNormEval {
   };
 };
 
-/// Gradients of both, with d = grad_y where the ReLU let pass, 0 elsewhere. It let pass where y > 0; if
-/// `y` is absent and `beta` is not, where (x - mean) * (inv_std * gamma) + beta > 0, which is the same
-/// without a residual and spares reading y; everywhere, if both are absent.
-///   grad_beta[j] = sum_i d[i,j],  grad_gamma[j] = sum_i d[i,j] xhat[i,j],  xhat = (x - mean) inv_std
-///   train:                    grad_x = gamma inv_std (d - grad_beta / m - xhat grad_gamma / m)
-///   eval (fixed_statistics):  grad_x = gamma inv_std d
-///   grad_residual = residual_scale * d
-///   x, grad_y              [m, c];  y [m, c] or absent
-///   grad_x, grad_residual  [m, c], absent where not wanted; each may be grad_y
-///   grad_gamma, grad_beta  [c], overwritten
+/// Gradients of both, with d = grad_y where the ReLU let pass, 0 elsewhere. It let pass where y >
+/// 0; if `y` is absent and `beta` is not, where (x - mean) * (inv_std * gamma) + beta > 0, which is
+/// the same without a residual and spares reading y; everywhere, if both are absent.
+///   grad_beta[j] = sum_i d[i,j],  grad_gamma[j] = sum_i d[i,j] xhat[i,j],  xhat = (x - mean)
+///   inv_std train:                    grad_x = gamma inv_std (d - grad_beta / m - xhat grad_gamma
+///   / m) eval (fixed_statistics):  grad_x = gamma inv_std d grad_residual = residual_scale * d x,
+///   grad_y              [m, c];  y [m, c] or absent grad_x, grad_residual  [m, c], absent where
+///   not wanted; each may be grad_y grad_gamma, grad_beta  [c], overwritten
 /// Sums as in BatchNormTrain.
 template <class T>
 struct BatchNormBackward {

@@ -11,8 +11,8 @@ namespace apprentice::kernels {
 /// 4); the classifier of a quantized network:
 ///   y[i,j] = bias[j] (0 if absent); for k ascending: y[i,j] = fmaf(x[i,k], w[j,k], y[i,j])
 ///   x [m, k], w [n, k], bias [n] or absent, y [m, n]; all f32. y must not alias an input.
-/// `prepacked` is what the chosen kernel's own `prepack`, if it has one, made of w and bias; without
-/// it a kernel prepacks for this one call.
+/// `prepacked` is what the chosen kernel's own `prepack`, if it has one, made of w and bias;
+/// without it a kernel prepacks for this one call.
 struct OrderedLinear {
   static constexpr std::string_view name = "ordered_linear", types = "f32";
   struct Args {

@@ -5,7 +5,8 @@ namespace apprentice::kernels {
 /// Threads of one OpenMP parallel region that call the same kernels with the same arguments, one
 /// after the other: each thread does its part of a kernel's tasks and waits for the others at its
 /// end. So a network of small layers needs one parallel region instead of one a layer, whose start
-/// and end cost several times a barrier. Only kernels marked `Kernel::team` may be called like this.
+/// and end cost several times a barrier. Only kernels marked `Kernel::team` may be called like
+/// this.
 struct Team {
   int rank = 0;
   int size = 0;  ///< 0: this thread is in no team

@@ -26,8 +26,8 @@ struct Architecture {
 
 /// Every architecture by name, those of this library included.
 Registry<Architecture>& models();
-/// The entry of `arch`, which may carry a description: its first word counts ("resnet20 (CIFAR, ...)").
-/// ConfigError naming the nearest architecture if there is none such.
+/// The entry of `arch`, which may carry a description: its first word counts ("resnet20 (CIFAR,
+/// ...)"). ConfigError naming the nearest architecture if there is none such.
 const Architecture& architecture(const std::string& arch);
 /// A new model with initial weights, in train mode; `arch` as in architecture().
 std::shared_ptr<nn::TensorModule> make_model(const std::string& arch,

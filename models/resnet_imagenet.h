@@ -10,8 +10,9 @@
 
 namespace apprentice {
 
-/// Two or three convolutions and a shortcut, which is a projection (option B of He et al. 2015, "Deep
-/// residual learning", section 3.3: 1x1 convolution and batch norm) where size or channels change:
+/// Two or three convolutions and a shortcut, which is a projection (option B of He et al. 2015,
+/// "Deep residual learning", section 3.3: 1x1 convolution and batch norm) where size or channels
+/// change:
 ///   y = relu(bn(conv(... relu(bn1(conv1(x))))) + shortcut(x))
 ///   x [n, h, w, in] -> [n, ceil(h / stride), ceil(w / stride), out]
 /// Basic: 3x3 with the stride, 3x3. Bottleneck: 1x1 to out / 4 channels, 3x3 with the stride, 1x1

@@ -28,8 +28,8 @@ class ActivationTransform {
 ///   y = quantize?( relu?( bn(conv(x)) + residual ) )
 /// Its state lies in two children, "conv1" and "bn1" as files name them; a parent registers it
 /// under the empty name so that the keys stay `conv1.weight`, `bn1.weight`, ... The convolution has
-/// no bias, whatever its options say: batch norm has one. x must have the zero point 0 (ConfigError):
-/// outside the image lies code 0.
+/// no bias, whatever its options say: batch norm has one. x must have the zero point 0
+/// (ConfigError): outside the image lies code 0.
 ///
 /// In train mode, and wherever a gradient is wanted: codes are convolved where there are codes, and
 /// batch norm absorbs the steps. In eval mode outside the graph:
@@ -39,8 +39,8 @@ class ActivationTransform {
 ///     sums where x and weight are codes, else (the stem) on sums in fixed order (groups of 1);
 ///     the clamp to [0, max_code] is the ReLU (of a signed output, its range). Integers that could
 ///     reach 2^24, where f32 stops being exact, are summed in s32 (core/integer_conv2d.h);
-///     ConfigError if its limits are passed. In f64, which has no epilogue, the way of train mode is
-///     taken.
+///     ConfigError if its limits are passed. In f64, which has no epilogue, the way of train mode
+///     is taken.
 class ConvBn2d final : public Module {
  public:
   struct Options {

@@ -4,9 +4,9 @@
 
 namespace apprentice::nn {
 
-/// What flows between quantizable layers: real value = step * (data - zero_point). An undefined step
-/// means that data holds the real values; else data holds integer codes in f32 (numerics, rule 2: an
-/// activation is quantized once, where it is produced, and every consumer reads those codes).
+/// What flows between quantizable layers: real value = step * (data - zero_point). An undefined
+/// step means that data holds the real values; else data holds integer codes in f32 (numerics, rule
+/// 2: an activation is quantized once, where it is produced, and every consumer reads those codes).
 struct Scaled {
   Tensor data;
   Tensor step;             ///< [1], not differentiated

@@ -33,8 +33,8 @@ struct LoadedModel {
   ModelInfo info;
   FileKind kind = FileKind::model;
 };
-/// Makes the network of that architecture, whose first word is given. `classes` is the number of rows
-/// of the file's only weight matrix, the classifier; 0 if it has none or several.
+/// Makes the network of that architecture, whose first word is given. `classes` is the number of
+/// rows of the file's only weight matrix, the classifier; 0 if it has none or several.
 using ModelMaker =
     std::function<std::shared_ptr<nn::TensorModule>(const std::string& arch, int64_t classes)>;
 

@@ -22,13 +22,13 @@ struct PackOptions {
 };
 
 /// Writes the packed form of `model` (docs/packed_format.md) to `path`, exactly: codes, scales and
-/// epilogue constants are those that eval mode uses. How layers follow each other is read off one eval
-/// forward of a random image, on which the packed network, too, is run before anything is written: its
-/// logits must be the same bits.
-/// Without activation quantizers the weights alone are packed.
-/// ConfigError naming the layer that does not fit: f32 layers among quantized ones, a quantized stem or
-/// classifier beside quantized activations, groups or dilation. CheckFailed for weights that are not
-/// finite, and if the logits differ. CannotCreate or IoError if the file cannot be written.
+/// epilogue constants are those that eval mode uses. How layers follow each other is read off one
+/// eval forward of a random image, on which the packed network, too, is run before anything is
+/// written: its logits must be the same bits. Without activation quantizers the weights alone are
+/// packed. ConfigError naming the layer that does not fit: f32 layers among quantized ones, a
+/// quantized stem or classifier beside quantized activations, groups or dilation. CheckFailed for
+/// weights that are not finite, and if the logits differ. CannotCreate or IoError if the file
+/// cannot be written.
 void pack(nn::TensorModule& model, const ModelInfo& info, const std::string& path,
           const PackOptions& options = {});
 
@@ -36,9 +36,9 @@ void pack(nn::TensorModule& model, const ModelInfo& info, const std::string& pat
 std::string packed_bytes(nn::TensorModule& model, const ModelInfo& info,
                          const PackOptions& options = {});
 
-/// A model file's state from a file with packed weights alone: `L.weight` = scale * code in f32, folded
-/// batch norms with mean 0 and variance 1 - eps, all else and the metadata as they are. DamagedFile
-/// naming file and tensor.
+/// A model file's state from a file with packed weights alone: `L.weight` = scale * code in f32,
+/// folded batch norms with mean 0 and variance 1 - eps, all else and the metadata as they are.
+/// DamagedFile naming file and tensor.
 State unpack_weights(const std::string& path);
 
 }  // namespace apprentice::quant

@@ -19,7 +19,8 @@ struct PackedWeight {
 /// CheckFailed naming the layer if its weight is not finite.
 PackedWeight packed_weight(const Layer& layer);
 
-/// Metadata key of weights-only files, and its value: kind and logical shape (OHWI) of each packed weight,
+/// Metadata key of weights-only files, and its value: kind and logical shape (OHWI) of each packed
+/// weight,
 /// {"layer1.0.conv1":["ternary",[16,3,3,16]]}.
 inline constexpr const char* kWeightsKey = "apprentice.weights";
 struct StoredWeight {
@@ -31,9 +32,8 @@ std::string weights_to_json(const std::map<std::string, StoredWeight>& weights);
 std::map<std::string, StoredWeight> weights_from_json(const std::string& text,
                                                       const std::string& file);
 
-/// What a weights-only file holds beside packed weights and their scales: parameters and buffers that
-/// inference needs, each batch norm folded to y = weight x + bias, without
-/// running statistics.
+/// What a weights-only file holds beside packed weights and their scales: parameters and buffers
+/// that inference needs, each batch norm folded to y = weight x + bias, without running statistics.
 nn::StateDict rest_of(nn::Module& model);
 /// Adds the running statistics that make such batch norms ordinary ones: mean 0, variance 1 - eps.
 void unfold_batch_norms(nn::StateDict& state);

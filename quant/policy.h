@@ -25,7 +25,8 @@ struct LayerOverride {
 /// Which layers of a network are quantized, and how. `keep` names the layers whose weights stay f32
 /// (first and last of a CIFAR ResNet by default); activations are quantized at the output of every
 /// convolution, the first included, since the second reads those codes. Where a convolution has no
-/// ReLU (the projection of a shortcut) its outputs are signed and have 8 bits, whatever a_bits says.
+/// ReLU (the projection of a shortcut) its outputs are signed and have 8 bits, whatever a_bits
+/// says.
 struct Policy {
   LayerPolicy layer;
   std::vector<std::string> keep{"conv1", "linear"};  ///< patterns of layer names
@@ -46,8 +47,8 @@ void validate(const Policy& policy);
 ///   {"weights":"twn","w_bits":2,"granularity":"layer","activations":"wrpn","a_bits":8,
 ///    "keep":["conv1","linear"],"overrides":[{"layers":"layer3.*","weights":"wrpn","w_bits":4}]}
 std::string to_json(const Policy& policy);
-/// The inverse; keys left out have their default. DamagedFile if it is no JSON object, ConfigError naming an unknown key (and the
-/// nearest), a value of the wrong kind, or what validate() finds.
+/// The inverse; keys left out have their default. DamagedFile if it is no JSON object, ConfigError
+/// naming an unknown key (and the nearest), a value of the wrong kind, or what validate() finds.
 Policy policy_from_json(const std::string& text);
 
 /// "8A-2W twn", "32A-2W ttq", "32A-32W": how tables name a policy.

@@ -87,9 +87,9 @@ void scale_in_place(Tensor x, float factor) {
   for (int64_t i = 0, n = x.numel(); i < n; ++i) value[i] *= factor;
 }
 
-/// w *= c with the quantizer's gain c, absorbed by the batch norm that follows. Its eps is not rescaled, so the
-/// variance makes up for it: channels of CIFAR teachers have variances down to 7e-5, beside an eps of
-/// 1e-5, and c^2 var alone moved logits by 1e-3.
+/// w *= c with the quantizer's gain c, absorbed by the batch norm that follows. Its eps is not
+/// rescaled, so the variance makes up for it: channels of CIFAR teachers have variances down to
+/// 7e-5, beside an eps of 1e-5, and c^2 var alone moved logits by 1e-3.
 void rescale(const Layer& layer, float c) {
   const Tensor w = layer.module->parameter("weight");
   scale_in_place(w, c);

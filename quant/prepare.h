@@ -52,8 +52,9 @@ struct ParameterRule {
   double weight_decay_scale = 1;  ///< factor on the weight decay
 };
 /// Rules of the parameters that need one, by their full name. Learned scales: no weight decay.
-/// Rescaled weights (WRPN, TTQ): lr c^2, weight decay 1/c^2, so that training moves as it would without
-/// the rescale. Read from the model's own buffers, so right after loading a checkpoint, too.
+/// Rescaled weights (WRPN, TTQ): lr c^2, weight decay 1/c^2, so that training moves as it would
+/// without the rescale. Read from the model's own buffers, so right after loading a checkpoint,
+/// too.
 std::map<std::string, ParameterRule> parameter_rules(nn::Module& model);
 
 /// To be called after every optimizer step: clamps the masters of WRPN weights to [-1, 1].

@@ -19,8 +19,9 @@ struct TracedForward {
   Tensor logits;
 };
 
-/// Eval forward of x outside the graph, with what every fused layer and max pooling saw. All of it stays in memory:
-/// about 1.5 MB an image for a CIFAR ResNet-20, 90 MB for a ResNet-50 at 224 pixels. The mode of the model is left as it was.
+/// Eval forward of x outside the graph, with what every fused layer and max pooling saw. All of it
+/// stays in memory: about 1.5 MB an image for a CIFAR ResNet-20, 90 MB for a ResNet-50 at 224
+/// pixels. The mode of the model is left as it was.
 TracedForward traced_forward(nn::TensorModule& model, const Tensor& x);
 
 /// Puts a model into eval mode and back.

@@ -13,8 +13,8 @@
 namespace apprentice::quant {
 namespace {
 
-/// A model that turns, and back, into what `eval` makes of the packed file: its tensors decoded, its
-/// batch norms unfolded, no quantizers.
+/// A model that turns, and back, into what `eval` makes of the packed file: its tensors decoded,
+/// its batch norms unfolded, no quantizers.
 class DecodedModel {
  public:
   DecodedModel(nn::TensorModule& model, const std::string& path) : model_(model) {

@@ -67,8 +67,8 @@ int64_t side(const Options& o, const std::string& arch) {
   return o.size > 0 ? o.size : architecture(arch).side;
 }
 
-/// A packed network of the initial weights, all but the first and the last layer quantized: as fast as
-/// a trained one.
+/// A packed network of the initial weights, all but the first and the last layer quantized: as fast
+/// as a trained one.
 packed::PackedNetwork random_packed(const Options& o) {
   const std::string& arch = o.model.model;
   const auto model = make_model(arch);

@@ -18,8 +18,9 @@ double peak_operations(Arithmetic arithmetic);
 double peak_bandwidth(double bytes);
 
 /// The share of the roofline (Williams, Waterman, Patterson 2009) that was reached, 1 at most but
-/// for noise, padding that is skipped and algorithms that save operations: the larger of operations / peak_operations and
-/// bytes / peak_bandwidth, over the measured `seconds`. 0 where nothing is known.
+/// for noise, padding that is skipped and algorithms that save operations: the larger of operations
+/// / peak_operations and bytes / peak_bandwidth, over the measured `seconds`. 0 where nothing is
+/// known.
 double roofline_share(const BenchCase& c, double seconds);
 
 }  // namespace apprentice::tools

@@ -19,8 +19,8 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 /// Blocks from this size on lie on pages of this size where the system has them: the first step of
-/// a training has 3,400 page faults instead of 61,000 (ResNet-20, batch 128), later ones fewer misses
-/// of the address cache.
+/// a training has 3,400 page faults instead of 61,000 (ResNet-20, batch 128), later ones fewer
+/// misses of the address cache.
 constexpr size_t kHugePage = size_t(1) << 21;
 
 /// Size classes: eight a power of two, so at most an eighth is wasted.

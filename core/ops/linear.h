@@ -4,9 +4,11 @@
 
 namespace apprentice {
 
-/// C = op(A) op(B), where op transposes if asked. a [m, k] (or [k, m]), b [k, n] (or [n, k]) -> [m, n].
+/// C = op(A) op(B), where op transposes if asked. a [m, k] (or [k, m]), b [k, n] (or [n, k]) -> [m,
+/// n].
 Tensor matmul(const Tensor& a, const Tensor& b, bool transpose_a = false, bool transpose_b = false);
-/// y = x W^T + b over the last axis: x [..., in], weight [out, in], bias [out] or undefined -> [..., out].
+/// y = x W^T + b over the last axis: x [..., in], weight [out, in], bias [out] or undefined ->
+/// [..., out].
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
 
 }  // namespace apprentice

@@ -13,8 +13,8 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& labels, float smoothing
 /// The same against rows of probabilities, at a temperature: mean over rows of
 /// -sum_c p_c log softmax(logits / temperature)_c. No gradient into `probabilities`.
 Tensor soft_cross_entropy(const Tensor& logits, const Tensor& probabilities, float temperature = 1);
-/// Mean over rows of KL(softmax(teacher/T) || softmax(student/T)), without the factor T^2 (Hinton et
-/// al. 2015). d/d student = (1/T)(p_S - p_T)/n. No gradient into `teacher`.
+/// Mean over rows of KL(softmax(teacher/T) || softmax(student/T)), without the factor T^2 (Hinton
+/// et al. 2015). d/d student = (1/T)(p_S - p_T)/n. No gradient into `teacher`.
 Tensor kl_divergence(const Tensor& student, const Tensor& teacher, float temperature = 1);
 /// Mean over rows of 1 - cos(x, target), norms at least 1e-8; axes after the first are flattened.
 Tensor cosine_loss(const Tensor& x, const Tensor& target);

@@ -23,7 +23,8 @@ Tensor adaptive_max_pool2d(const Tensor& x, int64_t out_h, int64_t out_w);
 /// Mean over height and width: [n, h, w, c] -> [n, c].
 Tensor global_avg_pool2d(const Tensor& x);
 /// Parameter-free shortcut, option A of He et al. 2015 (section 4.2): every `stride`-th pixel, the
-/// absent channels zero, half of them before and half after. [n, h, w, c] -> [n, ceil(h/s), ceil(w/s), out_channels].
+/// absent channels zero, half of them before and half after. [n, h, w, c] -> [n, ceil(h/s),
+/// ceil(w/s), out_channels].
 Tensor shortcut_a(const Tensor& x, int64_t out_channels, int64_t stride);
 
 }  // namespace apprentice

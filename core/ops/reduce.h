@@ -5,8 +5,8 @@
 namespace apprentice {
 
 /// Reductions of f32 or f64 over all elements (-> one element, no axes) or over one axis, which
-/// goes, or stays with size 1 if `keepdim`. Negative axes count from the end; ShapeError if there is
-/// no such axis. Sums are kept in double.
+/// goes, or stays with size 1 if `keepdim`. Negative axes count from the end; ShapeError if there
+/// is no such axis. Sums are kept in double.
 
 Tensor sum(const Tensor& x);
 Tensor sum(const Tensor& x, int axis, bool keepdim = false);

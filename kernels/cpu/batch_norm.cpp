@@ -16,8 +16,8 @@ using Train = BatchNormTrain<float>;
 using Eval = BatchNormEval<float>;
 using Backward = BatchNormBackward<float>;
 
-/// How [m, c] is cut: rows of few channels are joined into wide ones that fill vectors, and blocks of
-/// wide rows fit the first cache. Depends on nothing but m and c, so neither do the sums.
+/// How [m, c] is cut: rows of few channels are joined into wide ones that fill vectors, and blocks
+/// of wide rows fit the first cache. Depends on nothing but m and c, so neither do the sums.
 struct Blocks {
   static constexpr int64_t kWidth = 64, kElements = 4096, kFewestRows = 8;
 
@@ -31,8 +31,8 @@ struct Blocks {
     count = (m + rows - 1) / rows;
   }
 
-  /// fn(first row, number of joined rows, join or 1, their width) for the joined rows of a block and
-  /// for the rows left over.
+  /// fn(first row, number of joined rows, join or 1, their width) for the joined rows of a block
+  /// and for the rows left over.
   template <class Fn>
   void pieces(int64_t block, Fn fn) const {
     const int64_t begin = block * rows, end = std::min(m, begin + rows);
@@ -78,9 +78,9 @@ void for_each_block(const Blocks& blocks, Fn fn) {
   for (int64_t block = 0; block < blocks.count; ++block) fn(block);
 }
 
-/// Sum and sum of squares about the block's own mean: no cancellation however far the mean is from 0,
-/// and x is read from memory once (Chan, Golub and LeVeque 1983, "Algorithms for computing the sample
-/// variance", eq. 2.1).
+/// Sum and sum of squares about the block's own mean: no cancellation however far the mean is from
+/// 0, and x is read from memory once (Chan, Golub and LeVeque 1983, "Algorithms for computing the
+/// sample variance", eq. 2.1).
 void block_statistics(const BatchNormSimd& simd, const Blocks& blocks, const float* x,
                       int64_t block, double* sum, double* squares) {
   const int64_t c = blocks.c;

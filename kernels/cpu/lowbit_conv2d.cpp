@@ -19,8 +19,8 @@
 namespace apprentice::kernels {
 namespace {
 
-/// Input bytes that a strip should not exceed: a copy stays in the first cache level, what is read in
-/// place in the second.
+/// Input bytes that a strip should not exceed: a copy stays in the first cache level, what is read
+/// in place in the second.
 constexpr int64_t kCopyBytes = 24 * 1024;
 constexpr int64_t kStripBytes = 256 * 1024;
 

@@ -19,8 +19,8 @@ inline __m512 add_codes(__m128i codes, __m512 r, __m512 t) {
   return _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(codes)), r, t);
 }
 
-/// rint(min(t, max_code)), half to even; what is negative becomes 0 when narrowed. A NaN stays one in
-/// min and converts to a negative number.
+/// rint(min(t, max_code)), half to even; what is negative becomes 0 when narrowed. A NaN stays one
+/// in min and converts to a negative number.
 inline __m512i round_to_code(__m512 t, __m512 max_code) {
   return _mm512_cvt_roundps_epi32(_mm512_min_ps(max_code, t),
                                   _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

@@ -7,9 +7,10 @@ namespace apprentice::kernels {
 /// Some output rows of one image: what a SIMD kernel computes in one call. Plain memory only, as
 /// files compiled for one instruction set see nothing else.
 ///
-/// Windows may reach over the edge of the image in one way only, for kernels that ask for it (`edges`
-/// of lowbit_conv2d.cpp): whole rows of taps, and the first tap of the first or the last tap of the
-/// last pixel of a row. Those taps are left out. Else all bounds and padding are resolved.
+/// Windows may reach over the edge of the image in one way only, for kernels that ask for it
+/// (`edges` of lowbit_conv2d.cpp): whole rows of taps, and the first tap of the first or the last
+/// tap of the last pixel of a row. Those taps are left out. Else all bounds and padding are
+/// resolved.
 ///
 /// The taps of an output pixel are `runs` stretches of `run_steps` groups of 4 input bytes:
 ///   acc[o] = sum_{run, step, b<4} x_pixel[run_offset[run] + 4*step + b] * t[o, ...]

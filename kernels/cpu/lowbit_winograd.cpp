@@ -21,8 +21,8 @@ namespace {
 constexpr int64_t kGroupBytes = 256 * 1024;
 /// Four times a sum must fit s32: 4 * 63 * 8 * 9 * in, and the same with twice 127.
 constexpr int64_t kMostChannels = 65536;
-/// Input channels from which on it beats the direct kernel: with 16 the transforms cost more than the
-/// products that they save (measured: 1.3 times its time).
+/// Input channels from which on it beats the direct kernel: with 16 the transforms cost more than
+/// the products that they save (measured: 1.3 times its time).
 constexpr int64_t kWorthChannels = 32;
 
 /// How the work is cut.
@@ -167,7 +167,8 @@ void run(const typename LowbitConv2d<Bits>::Args& args) {
   for_each_task(tasks, [&](int64_t task) { run_task<Rows>(w, plan, panels.blocks, task, zeros); });
 }
 
-/// Products of one channel that the direct kernel needs along an axis: the taps inside of the image.
+/// Products of one channel that the direct kernel needs along an axis: the taps inside of the
+/// image.
 int64_t taps_inside(int64_t size, int64_t padding) {
   const int64_t out = size + 2 * padding - 2;
   int64_t taps = 0;
@@ -198,8 +199,8 @@ std::string refuse(const typename LowbitConv2d<Bits>::Args& args) {
   return "";
 }
 
-/// Why the direct kernel is the faster one: few channels, or tiles that reach far over a small image,
-/// where it leaves out the taps beyond the edge.
+/// Why the direct kernel is the faster one: few channels, or tiles that reach far over a small
+/// image, where it leaves out the taps beyond the edge.
 template <int Bits, int Rows>
 std::string yield(const typename LowbitConv2d<Bits>::Args& args) {
   const int64_t height = args.x.size(1), width = args.x.size(2), in = args.x.size(3);

@@ -1,6 +1,6 @@
-// v of tiles. With 64 channels or more a vector holds channels of one pixel; 32 and 16 channels take
-// 2 and 4 neighbouring tiles at once, their pixels shuffled to where each tile wants them. Rows of
-// pixels outside of the image are read from zeros, columns are masked.
+// v of tiles. With 64 channels or more a vector holds channels of one pixel; 32 and 16 channels
+// take 2 and 4 neighbouring tiles at once, their pixels shuffled to where each tile wants them.
+// Rows of pixels outside of the image are read from zeros, columns are masked.
 #include <apprentice/kernels/cpu/intrinsics_internal.h>
 #include <apprentice/kernels/cpu/lowbit_winograd_internal.h>
 
@@ -144,8 +144,8 @@ inline void narrow_tiles(const LowbitWinograd& w, const Rows4& rows, int64_t col
   }
 }
 
-/// Fetches what the tiles below read first: Rows rows of pixels from `row` on, behind an image those
-/// of the next.
+/// Fetches what the tiles below read first: Rows rows of pixels from `row` on, behind an image
+/// those of the next.
 template <int Rows>
 inline void prefetch_next(const LowbitWinograd& w, const uint8_t* image, int64_t row, int64_t first,
                           int64_t count) {

@@ -4,18 +4,20 @@
 
 namespace apprentice::kernels {
 
-/// Exact integer Winograd convolution (Lavin and Gray 2016, arXiv:1509.09308, section 4.1): 3x3 taps,
-/// stride 1, dilation 1. A tile is Rows x 2 output pixels:
-///   Rows = 2: F(2x2,3x3). v = B^T d B of the 4x4 input codes d, u = (2G) g (2G)^T of the weight codes
+/// Exact integer Winograd convolution (Lavin and Gray 2016, arXiv:1509.09308, section 4.1): 3x3
+/// taps, stride 1, dilation 1. A tile is Rows x 2 output pixels:
+///   Rows = 2: F(2x2,3x3). v = B^T d B of the 4x4 input codes d, u = (2G) g (2G)^T of the weight
+///   codes
 ///             g, 16 positions; the sums are 4 times the convolution.
-///   Rows = 1: F(2,3) along a row. v = B^T d of 4 input codes, u = (2G) g of the 3 codes of a weight
+///   Rows = 1: F(2,3) along a row. v = B^T d of 4 input codes, u = (2G) g of the 3 codes of a
+///   weight
 ///             row, 4 positions of 3 rows each; the sums are twice the convolution.
 /// The output is A^T m A or A^T m of the sums m of the positions, with A^T m = [m0 + m1 + m2,
 /// m1 - m2 - m3]. One A^T is taken on the way: a phase sums up m1 and m2, of which s = m1 + m2 and
-/// d = m1 - m2 are made in registers, to which a second phase adds m0 and -m3 (u3 is stored negated).
-/// With Rows = 2 there are 4 such columns of positions, with Rows = 1 the one row.
-/// v is held in u8: where it can be negative 128 is added, which the start values take off. So codes
-/// of x up to 63 (Rows = 2) or 127 (Rows = 1) fit; u is at most 72 or 24.
+/// d = m1 - m2 are made in registers, to which a second phase adds m0 and -m3 (u3 is stored
+/// negated). With Rows = 2 there are 4 such columns of positions, with Rows = 1 the one row. v is
+/// held in u8: where it can be negative 128 is added, which the start values take off. So codes of
+/// x up to 63 (Rows = 2) or 127 (Rows = 1) fit; u is at most 72 or 24.
 template <int Rows>
 struct WinogradTile {
   static_assert(Rows == 1 || Rows == 2);
@@ -28,7 +30,8 @@ struct WinogradTile {
 };
 
 /// What one thread computes in one call: outputs [16 * first_block, 16 * end_block) of neighbouring
-/// tiles, in raster order over (image, tile row, tile column); with Rows = 1 whole rows of one image.
+/// tiles, in raster order over (image, tile row, tile column); with Rows = 1 whole rows of one
+/// image.
 struct LowbitWinograd : LowbitOutputs {
   const uint8_t* x;  ///< [images, height, width, in]
   int64_t height, width, in, padded_in;

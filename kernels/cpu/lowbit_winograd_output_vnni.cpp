@@ -1,5 +1,5 @@
-// From the sums of a tile to its output pixels: what is left of A^T m A, then the epilogue of all its
-// pixels at once. Whole blocks, of which codes alone are wanted, take the fast road.
+// From the sums of a tile to its output pixels: what is left of A^T m A, then the epilogue of all
+// its pixels at once. Whole blocks, of which codes alone are wanted, take the fast road.
 #include <apprentice/kernels/cpu/lowbit_epilogue_vnni_internal.h>
 #include <apprentice/kernels/cpu/lowbit_winograd_internal.h>
 
@@ -49,9 +49,9 @@ struct Pixels {
   }
 };
 
-/// The epilogue's constants for sums that are WinogradTile::factor times the convolution. a / factor
-/// is exact, so t is that of the convolution. (Where it is subnormal it may not be, but then what
-/// it adds is far below the rounding of a code.)
+/// The epilogue's constants for sums that are WinogradTile::factor times the convolution. a /
+/// factor is exact, so t is that of the convolution. (Where it is subnormal it may not be, but then
+/// what it adds is far below the rounding of a code.)
 template <int Rows>
 inline __m512 load_factor(__mmask16 mask, const float* a) {
   const __m512 part = _mm512_set1_ps(1.0f / WinogradTile<Rows>::factor);

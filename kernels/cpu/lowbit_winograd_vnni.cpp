@@ -1,8 +1,8 @@
-// Exact integer Winograd with AVX-512-VNNI. First v of all tiles of the call is made, which stays in
-// the second cache level. Then, for each pair of blocks of 16 outputs and each set of up to 7 tiles,
-// column after column of positions is summed up over the input channels: in 28 registers, two
-// positions of 7 tiles and 2 x 16 outputs. A step broadcasts 4 bytes of v and multiplies them with
-// 2 x 16 x 4 bytes of u.
+// Exact integer Winograd with AVX-512-VNNI. First v of all tiles of the call is made, which stays
+// in the second cache level. Then, for each pair of blocks of 16 outputs and each set of up to 7
+// tiles, column after column of positions is summed up over the input channels: in 28 registers,
+// two positions of 7 tiles and 2 x 16 outputs. A step broadcasts 4 bytes of v and multiplies them
+// with 2 x 16 x 4 bytes of u.
 #include <apprentice/kernels/cpu/intrinsics_internal.h>
 #include <apprentice/kernels/cpu/lowbit_winograd_internal.h>
 
@@ -24,8 +24,8 @@ struct Column {
   int32_t* sums;
 };
 
-/// Adds two positions, whose v begin at v0 and v1, to acc. Every third tile has a pointer of its own,
-/// which reaches the next two by scaled indexing: a register for each would spill.
+/// Adds two positions, whose v begin at v0 and v1, to acc. Every third tile has a pointer of its
+/// own, which reaches the next two by scaled indexing: a register for each would spill.
 template <int Panels, int Tiles, int Runs>
 __attribute__((always_inline)) inline void add_positions(const Column& c, const int8_t* panel,
                                                          const uint8_t* v0, const uint8_t* v1,

@@ -1,4 +1,5 @@
-// A vector holds the channels of one output pixel, which stay in the register over its whole window.
+// A vector holds the channels of one output pixel, which stay in the register over its whole
+// window.
 #include <apprentice/kernels/cpu/max_pool_codes_simd_internal.h>
 #include <apprentice/kernels/cpu/vector_internal.h>
 

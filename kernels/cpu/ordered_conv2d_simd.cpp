@@ -1,8 +1,8 @@
-// Vectors run over output channels, so each sum is built tap by tap in the order of the reference. A
-// register block is kVectors vectors of channels by kPixels pixels that have the same taps inside the
-// image: a tap loads its weights once and broadcasts one input of each pixel from memory. Pixels in
-// the middle of a row are blocked along the row; those at its left and right edge, which lack taps,
-// down the column, as single pixels would wait for the latency of their few sums.
+// Vectors run over output channels, so each sum is built tap by tap in the order of the reference.
+// A register block is kVectors vectors of channels by kPixels pixels that have the same taps inside
+// the image: a tap loads its weights once and broadcasts one input of each pixel from memory.
+// Pixels in the middle of a row are blocked along the row; those at its left and right edge, which
+// lack taps, down the column, as single pixels would wait for the latency of their few sums.
 #include <apprentice/kernels/cpu/ordered_conv2d_simd_internal.h>
 #include <apprentice/kernels/cpu/ordered_vector_internal.h>
 

@@ -4,7 +4,8 @@
 
 namespace apprentice::kernels {
 
-/// Outputs that packed weights are padded to, so that blocks of 1, 2 and 4 vectors read nothing else.
+/// Outputs that packed weights are padded to, so that blocks of 1, 2 and 4 vectors read nothing
+/// else.
 constexpr int64_t ordered_padded(int64_t out) {
   const int64_t rest = out % 64;
   return out - rest + (rest == 0 ? 0 : rest <= 16 ? 16 : rest <= 32 ? 32 : 64);

@@ -1,5 +1,6 @@
-// Vectors run over outputs, so each sum is built in the order of the reference. The vectors of a panel
-// hide the latency of the fused multiply-add; several rows at a time use its weights more than once.
+// Vectors run over outputs, so each sum is built in the order of the reference. The vectors of a
+// panel hide the latency of the fused multiply-add; several rows at a time use its weights more
+// than once.
 #include <apprentice/kernels/cpu/ordered_linear_simd_internal.h>
 #include <apprentice/kernels/cpu/ordered_vector_internal.h>
 

@@ -8,9 +8,10 @@
 
 namespace apprentice::kernels {
 
-/// fn(task) for the tasks [0, count), shared by task_threads() threads unless `alone`. A kernel that
-/// leaves all of its work and its memory for tasks to this may be marked `team`. One thread does it
-/// without asking OpenMP for a team: that takes a quarter of a microsecond, and a small layer two.
+/// fn(task) for the tasks [0, count), shared by task_threads() threads unless `alone`. A kernel
+/// that leaves all of its work and its memory for tasks to this may be marked `team`. One thread
+/// does it without asking OpenMP for a team: that takes a quarter of a microsecond, and a small
+/// layer two.
 template <class Fn>
 void for_each_task(int64_t count, Fn fn, bool alone = false) {
   const Team& team = this_team();

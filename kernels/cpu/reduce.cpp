@@ -11,8 +11,9 @@ namespace {
 
 using Args = Reduce<float>::Args;
 
-/// How [outer, axis, inner] is cut. Long rows are cut into chunks, short ones into blocks of the axis
-/// whose sums are added in order: no cut depends on the number of threads, so neither do the sums.
+/// How [outer, axis, inner] is cut. Long rows are cut into chunks, short ones into blocks of the
+/// axis whose sums are added in order: no cut depends on the number of threads, so neither do the
+/// sums.
 struct Cut {
   static constexpr int64_t kChunk = 4096, kBlockElements = 1 << 14, kMostBlocks = 64;
 

@@ -27,8 +27,8 @@ struct SimdSet {
 #endif
 
 /// Registers `run(functions, args)` for every instruction set, the widest first: families "avx512",
-/// "avx2" and, for what any processor of the platform has, "simd". `refuse` and `prepack` may be null;
-/// `team` as in Kernel.
+/// "avx2" and, for what any processor of the platform has, "simd". `refuse` and `prepack` may be
+/// null; `team` as in Kernel.
 template <class Op, class Table>
 void add_simd(const SimdSet<Table>& set, void (*run)(const Table&, const typename Op::Args&),
               std::string (*refuse)(const typename Op::Args&) = nullptr,
@@ -59,8 +59,8 @@ void add_simd(const SimdSet<Table>& set, void (*run)(const Table&, const typenam
   add(set.baseline, "simd", 10, true);
 }
 
-/// Registers `run`, plain loops over all cores that any compiler vectorises well enough: what is bound
-/// by memory gains nothing from wider instructions.
+/// Registers `run`, plain loops over all cores that any compiler vectorises well enough: what is
+/// bound by memory gains nothing from wider instructions.
 template <class Op>
 void add_portable(void (*run)(const typename Op::Args&),
                   std::string (*refuse)(const typename Op::Args&) = nullptr) {

@@ -2,7 +2,8 @@
 
 #include <cstdint>
 
-// Vectors of the instruction set that the including *_simd.cpp is compiled for. All of it is inlined.
+// Vectors of the instruction set that the including *_simd.cpp is compiled for. All of it is
+// inlined.
 namespace apprentice::kernels::APPRENTICE_ISA {
 
 #if defined(__AVX512F__)

@@ -17,9 +17,9 @@ struct Forward {
   std::optional<onednn::Reorder> weight;
 };
 
-/// oneDNN 2.6.3 offers its batch-reduced GEMM convolution ("brgconv") first, which loses to its direct
-/// one where there are few outputs: 3 -> 16 channels takes 1.5 against 0.7 ms, and 16 -> 16 up to three
-/// times as long, depending on addresses (32x32, batch 128, one thread).
+/// oneDNN 2.6.3 offers its batch-reduced GEMM convolution ("brgconv") first, which loses to its
+/// direct one where there are few outputs: 3 -> 16 channels takes 1.5 against 0.7 ms, and 16 -> 16
+/// up to three times as long, depending on addresses (32x32, batch 128, one thread).
 constexpr int64_t kBrgconvOutputs = 33;
 
 /// The implementation that suits the shape: oneDNN's first, or the next that is no brgconv.

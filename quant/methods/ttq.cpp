@@ -44,11 +44,12 @@ std::vector<Tensor> gradients(const Tensor& codes, const Tensor& positive, const
 
 /// Trained ternary quantization, one pair of learned steps a layer: t = 0.05 max|w|;
 ///   wq = w+ where w > t, -w- where w < -t, else 0.
-/// w+ and w- are the layer's parameters `weight_scale` and `weight_scale_neg` [1], at first the mean
-/// |w| of their side (1 if it is empty), unconstrained after. Train mode gives wq itself (two
+/// w+ and w- are the layer's parameters `weight_scale` and `weight_scale_neg` [1], at first the
+/// mean |w| of their side (1 if it is empty), unconstrained after. Train mode gives wq itself (two
 /// convolutions would double its cost), eval mode codes and two steps.
 /// - Error: at most t where |w| <= t, else max(|w' - t|, ||w| - w'|) with w' the learned step.
-/// - Surrogate gradient, eq. 7 and 8 (with the minus that eq. 7 leaves out, as in the authors' code):
+/// - Surrogate gradient, eq. 7 and 8 (with the minus that eq. 7 leaves out, as in the authors'
+/// code):
 ///   dL/dw+ = sum of dL/dwq over code +1, dL/dw- = -(sum over code -1), dL/dw = dL/dwq times w+, 1
 ///   or w- where the code is +1, 0 or -1; nothing flows through t.
 /// - Packed: 2 bits a code, w+ and w- f32 [1].
@@ -78,10 +79,10 @@ class Ttq final : public WeightQuantizer {
     positive_ = layer.add_parameter("weight_scale", positive_);
     negative_ = layer.add_parameter("weight_scale_neg", negative_);
   }
-  /// Brings the mean |w| beyond the threshold to 1, so that w+ and w- start there, as in the authors'
-  /// code. Without it they start near 0.05, where their gradients are 20 times larger and they
-  /// themselves 20 times smaller: at the learning rate of scheme C the loss went from 1.1 to 2.3 in
-  /// ten steps. It also makes the factors of eq. 8 all of one size.
+  /// Brings the mean |w| beyond the threshold to 1, so that w+ and w- start there, as in the
+  /// authors' code. Without it they start near 0.05, where their gradients are 20 times larger and
+  /// they themselves 20 times smaller: at the learning rate of scheme C the loss went from 1.1
+  /// to 2.3 in ten steps. It also makes the factors of eq. 8 all of one size.
   bool wants_rescale() const override { return true; }
   float gain(const Tensor& w) const override {
     const float mean = ternarize(w, false, threshold(w)).nonzero_mean[0];

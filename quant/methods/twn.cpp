@@ -14,7 +14,8 @@ constexpr double kThreshold = 0.7;
 
 /// Ternary weight networks: t = 0.7 mean|w|; code = sign(w) where |w| > t, else 0;
 /// s = mean of |w| over the codes that are not 0. One t and s a layer, or an output channel.
-/// - Error: at most t where |w| <= t, else max(s - t, |w| - s). A row of zeros gives codes 0, s = 1.
+/// - Error: at most t where |w| <= t, else max(s - t, |w| - s). A row of zeros gives codes 0, s
+/// = 1.
 /// - Surrogate gradient: straight-through, d(s * code)/dw = 1; s and t are not differentiated.
 /// - Packed: 2 bits a code, s f32 [1] or [out].
 /// - Source: Li, Zhang, Liu 2016, arXiv:1605.04711, eq. 3-6.

@@ -17,7 +17,8 @@ View1<float> flat(Tensor& x) { return {x.data<float>(), {x.numel()}}; }
 /// WRPN weights of k bits: code = rint(n clip(w, -1, 1)), n = 2^(k-1) - 1, step 1/n, half to even.
 /// k = 2 is ternary with the fixed threshold 0.5 and unit step.
 /// - Error: at most 1/(2n) where |w| <= 1, else |w| - 1.
-/// - Surrogate gradient: clipped straight-through, d(code/n)/dw = 1 where -1 <= w <= 1, else 0. After
+/// - Surrogate gradient: clipped straight-through, d(code/n)/dw = 1 where -1 <= w <= 1, else 0.
+/// After
 ///   a step masters are clamped to [-1, 1], so that none is stuck outside.
 /// - Packed: 2 bits a code where k = 2, else 4; step f32 [1].
 /// - Source: Mishra, Nurvitadhi, Cook, Marr 2018, arXiv:1709.01134, section 5.

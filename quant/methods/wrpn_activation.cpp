@@ -44,7 +44,8 @@ void shift(Tensor& codes, float by) {
 /// Signed outputs have the range [-r - step, r], step = r / (2^(k-1) - 1), r the percentile of |x|:
 /// code = 2^(k-1) + rint(clip(x, -r - step, r) / step).
 /// - Error: at most step/2 inside the range.
-/// - Surrogate gradient: clipped straight-through, d(step code)/dx = 1 inside the range, else 0; the
+/// - Surrogate gradient: clipped straight-through, d(step code)/dx = 1 inside the range, else 0;
+/// the
 ///   step is not differentiated.
 /// - Source: Mishra et al. 2018, arXiv:1709.01134, section 5; the range: docs/numerics.md.
 class WrpnActivation final : public ActivationQuantizer {

@@ -18,9 +18,9 @@ struct Batch {
 };
 
 /// Steps in the order of computation and the memory between them. Threads take chunks of images
-/// through the whole network, each in an arena of its own; where there are fewer images than threads,
-/// or somebody listens, they share each layer instead: in one parallel region as a team, if the
-/// kernels of all layers can.
+/// through the whole network, each in an arena of its own; where there are fewer images than
+/// threads, or somebody listens, they share each layer instead: in one parallel region as a team,
+/// if the kernels of all layers can.
 class Executor {
  public:
   /// `x_of`, `residual_of`: the step that makes what this one reads; -1: the image, or none.

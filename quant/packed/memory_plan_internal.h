@@ -17,8 +17,8 @@ struct MemoryPlan {
   int64_t bytes = 0;            ///< of the arena
 };
 
-/// Largest blocks first, each at the lowest place that is free all its life (Pisarchyk and Lee 2020,
-/// arXiv:2001.03288, greedy by size).
+/// Largest blocks first, each at the lowest place that is free all its life (Pisarchyk and Lee
+/// 2020, arXiv:2001.03288, greedy by size).
 MemoryPlan plan_memory(const std::vector<Lifetime>& blocks);
 
 }  // namespace apprentice::packed

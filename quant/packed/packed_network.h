@@ -61,8 +61,9 @@ class PackedNetwork {
   PackedNetwork& operator=(PackedNetwork&&) noexcept;
   ~PackedNetwork();
 
-  /// x [n, height, width, channels] f32, normalised; logits [n, classes] f32, overwritten. With `trace`, every layer's results are handed out, layer by
-  /// layer for each chunk of images, from this thread. ShapeError if the sizes do not fit.
+  /// x [n, height, width, channels] f32, normalised; logits [n, classes] f32, overwritten. With
+  /// `trace`, every layer's results are handed out, layer by layer for each chunk of images, from
+  /// this thread. ShapeError if the sizes do not fit.
   void forward(View4<const float> x, View2<float> logits, const Trace& trace = {});
 
   /// The same without a trace, for measurements: adds to seconds[i] what layer i took, all threads

@@ -17,8 +17,8 @@ struct Segment {
 };
 
 /// How a chunk of images goes through the network. Early layers take few images at a time, so that
-/// their large activations stay in the second-level cache; late ones many, so that their large weights
-/// are read once for all of them.
+/// their large activations stay in the second-level cache; late ones many, so that their large
+/// weights are read once for all of them.
 struct Schedule {
   int64_t images = 0;
   std::vector<Segment> segments;

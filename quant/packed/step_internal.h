@@ -74,8 +74,8 @@ Activation window_map(const SafetensorsFile& file, const Layer& layer, const Act
 Activation output_map(const SafetensorsFile& file, const Layer& layer, const Activation& x);
 kernels::Conv2dGeometry geometry_of(const Layer& layer);
 
-/// The kernel that `preference` gives for `args`, noted in the step with the refusals on the way. An
-/// operation that no kernel of the preferred family computes at all takes its best one.
+/// The kernel that `preference` gives for `args`, noted in the step with the refusals on the way.
+/// An operation that no kernel of the preferred family computes at all takes its best one.
 template <class Op>
 const kernels::Kernel<Op>& choose(const typename Op::Args& args,
                                   const kernels::Preference& preference, Step& step) {

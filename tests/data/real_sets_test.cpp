@@ -42,7 +42,8 @@ TEST_CASE("the normalised golden pixels are the golden input to one rounding") {
     const size_t n = i / 3072, c = i / 1024 % 3, p = i % 1024;
     worst = std::max(worst, std::abs(x.data<float>()[(n * 1024 + p) * 3 + c] - input[i]));
   }
-  // Three roundings each of values below 1, 1 and 2.7: at most 2^-25 (1 + 1) / 0.224 + 2^-23, twice.
+  // Three roundings each of values below 1, 1 and 2.7: at most 2^-25 (1 + 1) / 0.224 + 2^-23,
+  // twice.
   CHECK(worst <= 8e-7f);
 }
 

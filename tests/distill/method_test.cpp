@@ -176,7 +176,8 @@ TEST_CASE("the gradient into a teacher that receives it is that of the soft cros
   a.recipe.distill.gamma = 1;
   a.recipe.distill.teacher_receives_distill_grad = true;
   a.step().loss.backward();
-  // d/dz_T = p_T (l - <p_T, l>) / n with l = -log p_S; the bias of the last layer sums it over rows.
+  // d/dz_T = p_T (l - <p_T, l>) / n with l = -log p_S; the bias of the last layer sums it over
+  // rows.
   const std::vector<double> pt = softmax_of(a.teacher->forward(a.batch.x), 1);
   const std::vector<double> ps = softmax_of(a.student->forward(a.batch.x), 1);
   std::vector<double> expected(10, 0.0);

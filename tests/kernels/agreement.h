@@ -55,8 +55,8 @@ class Random {
   std::deque<std::vector<float>> arrays_;
 };
 
-/// What a kernel writes: arrays that start as NaN (or as given), each with the largest difference from
-/// the reference that its elements may show.
+/// What a kernel writes: arrays that start as NaN (or as given), each with the largest difference
+/// from the reference that its elements may show.
 class Outputs {
  public:
   struct Array {

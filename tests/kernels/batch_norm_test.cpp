@@ -60,8 +60,9 @@ TEST_CASE("every batch_norm_train kernel agrees with the reference on random pro
   CAPTURE(seed);
   Random random(seed);
   const Problem p(random);
-  // A block's mean is rounded once at the size of x, then corrected by a sum of kRowsOfSum differences
-  // of at most 3. Squares are summed without cancellation: a relative error, which inv_std halves.
+  // A block's mean is rounded once at the size of x, then corrected by a sum of kRowsOfSum
+  // differences of at most 3. Squares are summed without cancellation: a relative error, which
+  // inv_std halves.
   const double mean_bound = kEpsilon * (p.largest() + kRowsOfSum * 3);
   const double relative = (kRowsOfSum + 6) * kEpsilon;
   const double inv_std = largest_inv_std(p), inv_std_bound = relative * inv_std;

@@ -121,8 +121,8 @@ TEST_CASE("Winograd convolution is the same for 1 and 2 threads, however work is
 }
 
 TEST_CASE("Winograd convolution is exact for every corner of its input range", "[lowbit]") {
-  // What is held in a byte is linear in the input, so it is largest and smallest at corners: all 4x4
-  // tiles of codes 0 and max_x. The sums of both signs are largest with weights of one sign.
+  // What is held in a byte is linear in the input, so it is largest and smallest at corners: all
+  // 4x4 tiles of codes 0 and max_x. The sums of both signs are largest with weights of one sign.
   const int64_t images = 1 << 16, out = 16;
   std::vector<int8_t> codes(size_t(out * 9));
   for (size_t i = 0; i < codes.size(); ++i) codes[i] = i * 7 % 5 < 3 ? -8 : 7;

@@ -46,8 +46,8 @@ TEST_CASE("every adam_update kernel agrees with the reference on random problems
   const auto first = random.uniform<1>({n}), second = random.uniform<1>({n}, 0.01f, 1);
   const bool decoupled = random.flip();
   const int64_t step = random.between(1, 1000);
-  // first / (1 - beta1^step) <= 10, sqrt(second / (1 - beta2^step)) >= 0.0995, rate 0.1: the quotient
-  // is at most 0.1 * 10 / 0.0995 = 10.1 with eight roundings; param itself has three.
+  // first / (1 - beta1^step) <= 10, sqrt(second / (1 - beta2^step)) >= 0.0995, rate 0.1: the
+  // quotient is at most 0.1 * 10 / 0.0995 = 10.1 with eight roundings; param itself has three.
   const double bound = 8 * kEpsilon * 10.1 + 3 * kEpsilon * 12;
   test::agree<AdamUpdate<float>>([&](Outputs& out) {
     AdamUpdate<float>::Args a;

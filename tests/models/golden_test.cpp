@@ -17,7 +17,8 @@ using namespace apprentice;
 
 namespace {
 
-/// The folder that holds golden values and teachers beside the project, or nothing where it is absent.
+/// The folder that holds golden values and teachers beside the project, or nothing where it is
+/// absent.
 std::optional<std::string> shared(const char* variable, const std::string& below,
                                   const std::string& file) {
   const char* set = std::getenv(variable);
@@ -71,9 +72,10 @@ void check_gradients(const ResNetCifar& net, const State& expected) {
 
 }  // namespace
 
-// Tolerances are those that f32 arithmetic itself needs, as the golden files' own notes measure them
-// between f32 and f64: logits 1.2e-5, gradients 1.9e-3 (a ReLU or two flips its sign), parameters
-// 2.1e-5, loss of the second step 5.5e-4. Images lie there as [n, c, h, w]; reading permutes them.
+// Tolerances are those that f32 arithmetic itself needs, as the golden files' own notes measure
+// them between f32 and f64: logits 1.2e-5, gradients 1.9e-3 (a ReLU or two flips its sign),
+// parameters 2.1e-5, loss of the second step 5.5e-4. Images lie there as [n, c, h, w]; reading
+// permutes them.
 
 TEST_CASE("the published networks give the golden logits and features") {
   const std::string name =

@@ -96,9 +96,10 @@ class Gradcheck {
 
 /// "" if the gradients of every f64 input agree with (L(x + h) - L(x - h)) / 2h, else the worst.
 ///
-/// With h = eps^(1/3), eps = 2^-52, truncation (h^2 / 6 L''') and rounding (eps |L| / h) are both of
-/// order eps^(2/3) = 3.7e-11. Allowed: 200 times that times (1 + |derivative| + sum |u y|), which
-/// leaves room for third derivatives up to about 1000 and for operations of a few hundred terms.
+/// With h = eps^(1/3), eps = 2^-52, truncation (h^2 / 6 L''') and rounding (eps |L| / h) are both
+/// of order eps^(2/3) = 3.7e-11. Allowed: 200 times that times (1 + |derivative| + sum |u y|),
+/// which leaves room for third derivatives up to about 1000 and for operations of a few hundred
+/// terms.
 inline std::string gradcheck(const TensorFunction& fn, const std::vector<Tensor>& inputs,
                              uint64_t seed = 1) {
   return Gradcheck(fn, inputs, seed).run();

@@ -12,8 +12,8 @@ namespace apprentice::test {
 /// Compares the gradient of every parameter of an f64 module with central differences along random
 /// directions d: sum grad d against (L(p + h d) - L(p - h d)) / 2h, L = sum u y, u and d uniform in
 /// [-1, 1]. Returns "" or the parameter that disagrees most. Step and allowance as in gradcheck; a
-/// direction of n elements moves y about sqrt(n / 3) times as far as one element, so it is scaled to
-/// length 1.
+/// direction of n elements moves y about sqrt(n / 3) times as far as one element, so it is scaled
+/// to length 1.
 inline std::string module_gradcheck(nn::Module& module, const std::function<Tensor()>& forward,
                                     uint64_t seed = 1, int directions = 2) {
   const double h = std::cbrt(0x1p-52), unit = std::pow(0x1p-52, 2.0 / 3);

@@ -13,7 +13,8 @@ struct Called {
   nlohmann::json json() const { return nlohmann::json::parse(out); }
 };
 
-/// Runs `apprentice <arguments>` through the shell. `prefix` goes before the program: "ulimit -f 100; ", "timeout -s TERM 2 ".
+/// Runs `apprentice <arguments>` through the shell. `prefix` goes before the program: "ulimit -f
+/// 100; ", "timeout -s TERM 2 ".
 Called call(const std::string& arguments, const std::string& prefix = "");
 
 /// A folder under the system's temporary one that is removed at the end.

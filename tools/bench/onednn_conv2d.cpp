@@ -1,5 +1,5 @@
-// oneDNN's convolutions beside ours: f32 and u8 x s8, direct and Winograd, each in the layouts that it
-// likes best and with ReLU in its store. Its Winograd rounds, so it differs from the exact sums.
+// oneDNN's convolutions beside ours: f32 and u8 x s8, direct and Winograd, each in the layouts that
+// it likes best and with ReLU in its store. Its Winograd rounds, so it differs from the exact sums.
 #include <apprentice/base/unit.h>
 #include <apprentice/tools/bench/lowbit_conv2d_problem.h>
 #include <apprentice/tools/bench/onednn.h>

@@ -1,4 +1,5 @@
-// oneDNN's matrix products beside ours: f32, and u8 x s8 into s32, weights in the layout that it likes.
+// oneDNN's matrix products beside ours: f32, and u8 x s8 into s32, weights in the layout that it
+// likes.
 #include <apprentice/base/unit.h>
 #include <apprentice/tools/bench/lowbit_gemm_problem.h>
 #include <apprentice/tools/bench/onednn.h>
