@@ -7,25 +7,9 @@
 #include <apprentice/base/error.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/ops/loss.h>
+#include <apprentice/nn/eval_mode.h>
 
 namespace apprentice::distill {
-
-namespace {
-
-/// Eval mode while it lives.
-class EvalMode {
- public:
-  explicit EvalMode(nn::Module& model) : model_(model), before_(model.training()) { model_.eval(); }
-  ~EvalMode() { model_.train(before_); }
-  EvalMode(const EvalMode&) = delete;
-  EvalMode& operator=(const EvalMode&) = delete;
-
- private:
-  nn::Module& model_;
-  bool before_;
-};
-
-}  // namespace
 
 int64_t correct_count(const Tensor& logits, const Tensor& labels) {
   check<ShapeError>(logits.rank() == 2 && labels.numel() == logits.size(0),
@@ -68,7 +52,7 @@ Metrics evaluate(const std::function<Tensor(const Tensor&)>& forward, const data
 
 Metrics evaluate(nn::TensorModule& model, const data::ImageSet& set,
                  const EvaluateOptions& options) {
-  const EvalMode eval(model);
+  const nn::EvalMode eval(model);
   return evaluate([&](const Tensor& x) { return model.forward(x); }, set, options);
 }
 

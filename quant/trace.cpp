@@ -1,6 +1,7 @@
 #include <utility>
 
 #include <apprentice/core/autograd.h>
+#include <apprentice/nn/eval_mode.h>
 #include <apprentice/nn/pool.h>
 #include <apprentice/quant/trace_internal.h>
 
@@ -32,7 +33,7 @@ std::vector<Layer> traceable(nn::Module& model) {
 
 TracedForward traced_forward(nn::TensorModule& model, const Tensor& x) {
   NoGrad no_grad;
-  const EvalMode eval_mode(model);
+  const nn::EvalMode eval_mode(model);
   TracedForward result;
   Observers observers{traceable(model)};
   for (const Layer& layer : observers.layers)

@@ -24,19 +24,4 @@ struct TracedForward {
 /// pixels. The mode of the model is left as it was.
 TracedForward traced_forward(nn::TensorModule& model, const Tensor& x);
 
-/// Puts a model into eval mode and back.
-class EvalMode {
- public:
-  explicit EvalMode(nn::Module& model) : model_(model), training_(model.training()) {
-    model.eval();
-  }
-  ~EvalMode() { model_.train(training_); }
-  EvalMode(const EvalMode&) = delete;
-  EvalMode& operator=(const EvalMode&) = delete;
-
- private:
-  nn::Module& model_;
-  bool training_;
-};
-
 }  // namespace apprentice::quant

@@ -1,3 +1,4 @@
+#include <apprentice/nn/eval_mode.h>
 #include <apprentice/quant/verify.h>
 
 #include <algorithm>
@@ -144,7 +145,7 @@ void compare_logits(const Tensor& got, const Tensor& expected, float tolerance,
 VerifyReport verify(nn::TensorModule& model, const std::string& packed_path,
                     const BatchSource& batches, const VerifyOptions& options) {
   NoGrad no_grad;
-  const EvalMode eval_mode(model);
+  const nn::EvalMode eval_mode(model);
   VerifyReport report;
   if (file_kind(packed_path) == FileKind::packed_weights) {
     report = verify_weights(model, packed_path, batches, options);

@@ -218,7 +218,8 @@ std::function<int()> add_bench_model(CLI::App& app) {
   auto o = std::make_shared<Options>();
   o->model.add_to(app);
   app.add_option("--weights", o->weights,
-                 "Pack an architecture's initial weights with this quantizer (twn, ttq, wrpn)");
+                 "Pack an architecture's initial weights with this quantizer: " +
+                     join(quant::quantizers().names(), ", "));
   app.add_option("--w-bits", o->w_bits, "Their bits")->capture_default_str();
   app.add_option("--a-bits", o->a_bits, "Bits of the activations")->capture_default_str();
   auto* layers = app.add_flag("--layers", o->layers, "Time each layer of a packed network, too");

@@ -94,6 +94,8 @@ build build-asan 'base_tests kernels_tests packed_tests core_tests' --preset cpu
 heading 'clang-format'
 # shellcheck disable=SC2046
 check 'clang-format' clang-format --dry-run -Werror $(sources)
+# shellcheck disable=SC2046
+check 'lines of at most 100 columns' bash -c '! grep -nE "^.{101,}" "$@"' lines $(sources)
 
 if [ $all = yes ]; then
   heading 'clang'
