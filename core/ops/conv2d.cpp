@@ -66,6 +66,7 @@ Tensor run(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv
     args.y = y.view<T, 4>();
     args.geometry = geometry_of(o);
     args.relu = relu;
+    args.exact = o.exact;
     kernels::launch<kernels::Conv2d<T>>(args);
   });
   return y;

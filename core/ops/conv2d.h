@@ -12,6 +12,10 @@ struct Conv2dOptions {
   std::array<int64_t, 2> padding{0, 0};
   std::array<int64_t, 2> dilation{1, 1};
   int64_t groups = 1;
+  /// Sums of integers below 2^24 are exact in f32. Without it the forward of 3x3 windows may go by
+  /// Winograd's algorithm: faster, and its rounding errors are larger (kernels/conv2d.h). Gradients
+  /// of x always may.
+  bool exact = true;
 };
 
 /// y[n,p,q,o] = bias[o] + sum_{r,s,i} x[n, p*sh+r*dh-ph, q*sw+s*dw-pw, i] w[o,r,s,i], zero outside x.

@@ -83,7 +83,7 @@ TEST_CASE("a conv2d residual may be the output itself") {
   });
 }
 
-TEST_CASE("conv2d kernels are exact on integers below 2^24, so none of them is a Winograd one") {
+TEST_CASE("conv2d that must be exact is so on integers below 2^24, so no Winograd takes it") {
   const int64_t channels = GENERATE(16, 32, 64, 100);
   CAPTURE(channels);
   Random random{uint64_t(channels)};
