@@ -4,7 +4,7 @@
 #   tools/compare_pytorch.sh PACKED [ROUNDS]
 #
 # PACKED is a packed 8A-2W ResNet-20. PyTorch is timed by ../shared/peers/torch_bench.py (or $TORCH_BENCH) with
-# /usr/bin/python3 (Debian: python3-torch) or $PYTHON. A figure is the median over rounds of each round's median.
+# /usr/bin/python3 (Debian: python3-torch) or $PYTHON; APPRENTICE names the program (build/apprentice). A figure is the median over rounds of each round's median.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,7 +12,7 @@ packed=${1:?usage: tools/compare_pytorch.sh PACKED [ROUNDS]}
 rounds=${2:-3}
 torch_bench=${TORCH_BENCH:-../shared/peers/torch_bench.py}
 python=${PYTHON:-/usr/bin/python3}
-apprentice=build/apprentice
+apprentice=${APPRENTICE:-build/apprentice}
 
 [ -f "$torch_bench" ] || { echo "compare_pytorch: no $torch_bench; set TORCH_BENCH" >&2; exit 66; }
 
