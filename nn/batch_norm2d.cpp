@@ -1,5 +1,7 @@
 #include <apprentice/nn/batch_norm2d.h>
 
+#include <cmath>
+
 #include <apprentice/base/error.h>
 
 namespace apprentice::nn {
@@ -24,6 +26,17 @@ Tensor BatchNorm2d::forward(const Tensor& x, BatchNormOptions extra) {
   const Tensor mean = buffer("running_mean"), var = buffer("running_var");
   if (training()) return batch_norm_train(x, weight, bias, mean, var, extra);
   return batch_norm_eval(x, weight, bias, mean, var, extra);
+}
+
+BatchNorm2d::Affine BatchNorm2d::affine() const {
+  const auto mean = buffer("running_mean").to_vector<double>();
+  const auto var = buffer("running_var").to_vector<double>();
+  Affine affine{parameter("weight").to_vector<double>(), parameter("bias").to_vector<double>()};
+  for (size_t c = 0; c < mean.size(); ++c) {
+    affine.a[c] /= std::sqrt(var[c] + double(options_.eps));
+    affine.b[c] -= mean[c] * affine.a[c];
+  }
+  return affine;
 }
 
 }  // namespace apprentice::nn

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include <apprentice/core/ops/batch_norm.h>
 #include <apprentice/nn/module.h>
 
@@ -25,6 +27,13 @@ class BatchNorm2d final : public TensorModule {
   Tensor forward(const Tensor& x, BatchNormOptions extra);
 
   const Options& options() const { return options_; }
+
+  /// Eval mode as y = a x + b: a = weight / sqrt(running_var + eps), b = bias - running_mean a,
+  /// computed in double; both [c].
+  struct Affine {
+    std::vector<double> a, b;
+  };
+  Affine affine() const;
 
  private:
   Options options_;

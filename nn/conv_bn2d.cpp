@@ -1,7 +1,5 @@
 #include <apprentice/nn/conv_bn2d.h>
 
-#include <cmath>
-
 #include <apprentice/base/error.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/integer_conv2d.h>
@@ -25,24 +23,6 @@ Tensor step_of_sums(const Scaled& x, const Tensor& weight_step) {
   if (!weight_step.defined()) return x.step;
   NoGrad no_grad;
   return x.step * weight_step;
-}
-
-/// Batch norm with running statistics as y = a x + b.
-struct Affine {
-  std::vector<double> a, b;
-};
-
-Affine affine(const BatchNorm2d& bn) {
-  const auto gamma = bn.parameter("weight").to_vector<double>();
-  const auto beta = bn.parameter("bias").to_vector<double>();
-  const auto mean = bn.buffer("running_mean").to_vector<double>();
-  const auto var = bn.buffer("running_var").to_vector<double>();
-  Affine result{gamma, beta};
-  for (size_t c = 0; c < gamma.size(); ++c) {
-    result.a[c] /= std::sqrt(var[c] + double(bn.options().eps));
-    result.b[c] -= mean[c] * result.a[c];
-  }
-  return result;
 }
 
 /// Row c of w times factor[c] * step[c].
@@ -140,7 +120,7 @@ Scaled ConvBn2d::forward_folded(const Scaled& x, const EffectiveWeight& weight,
                                 const Scaled& residual) {
   const bool two_steps = weight.step_negative.defined();
   const Tensor data = two_steps ? real(weight) : weight.data;
-  const Affine bn = affine(*bn_);
+  const BatchNorm2d::Affine bn = bn_->affine();
   const Tensor folded = scale_rows(data, bn.a, step_of_sums(x, two_steps ? Tensor() : weight.step));
   const Tensor bias = Tensor::from(bn.b, {int64_t(bn.b.size())}).to(data.dtype());
   const Tensor added = residual.data.defined() ? real(residual) : Tensor();

@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include <apprentice/quant/packed_weight_internal.h>
 
 namespace apprentice::quant {
@@ -7,20 +5,14 @@ namespace {
 
 constexpr const char* kWeight = ".weight";
 
-void fold(nn::StateDict& state, const std::string& name, float eps) {
-  const auto gamma = state.at(name + kWeight).to_vector<double>();
-  const auto beta = state.at(name + ".bias").to_vector<double>();
-  const auto mean = state.at(name + ".running_mean").to_vector<double>();
-  const auto var = state.at(name + ".running_var").to_vector<double>();
-  std::vector<float> weight(gamma.size()), bias(gamma.size());
-  for (size_t c = 0; c < gamma.size(); ++c) {
-    const double a = gamma[c] / std::sqrt(var[c] + double(eps));
-    weight[c] = float(a);
-    bias[c] = float(beta[c] - mean[c] * a);
-  }
-  const Shape channels{int64_t(gamma.size())};
-  state[name + kWeight] = Tensor::from(weight, channels);
-  state[name + ".bias"] = Tensor::from(bias, channels);
+Tensor as_f32(const std::vector<double>& values) {
+  return Tensor::from(std::vector<float>(values.begin(), values.end()), {int64_t(values.size())});
+}
+
+void fold(nn::StateDict& state, const std::string& name, const nn::BatchNorm2d& bn) {
+  const nn::BatchNorm2d::Affine affine = bn.affine();
+  state[name + kWeight] = as_f32(affine.a);
+  state[name + ".bias"] = as_f32(affine.b);
   state.erase(name + ".running_mean");
   state.erase(name + ".running_var");
 }
@@ -36,8 +28,7 @@ nn::StateDict rest_of(nn::Module& model) {
     for (const std::string& learned : quantizer->learned()) state.erase(layer.name + "." + learned);
   }
   for (const auto& [name, module] : model.named_modules())
-    if (const auto* bn = dynamic_cast<const nn::BatchNorm2d*>(module))
-      fold(state, name, bn->options().eps);
+    if (const auto* bn = dynamic_cast<const nn::BatchNorm2d*>(module)) fold(state, name, *bn);
   return state;
 }
 
