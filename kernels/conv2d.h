@@ -33,9 +33,10 @@ struct Conv2dGeometry {
 ///   bias      [out], or absent
 ///   residual  [n, p, q, out], or absent; y itself costs the fast kernels
 ///   y         [n, p, q, out], overwritten; must not alias x or w
-/// Sizes must fit; no kernel checks them. Sums in T in any order. `exact` asks for a direct algorithm,
-/// by which sums of integers below 2^24 (f32) are exact (docs/numerics.md, rule 1); without it 3x3
-/// windows may go by Winograd's F(4x4, 3x3), which rounds more (winograd_error_bound).
+/// Sizes must fit; no kernel checks them. Sums in T in any order. `exact` asks for a direct
+/// algorithm, by which sums of integers below 2^24 (f32) are exact (docs/numerics.md, rule 1);
+/// without it 3x3 windows may go by Winograd's F(4x4, 3x3), which rounds more
+/// (winograd_error_bound).
 template <class T>
 struct Conv2d {
   static constexpr std::string_view name = "conv2d", types = types_of<T>;
@@ -48,20 +49,19 @@ struct Conv2d {
     bool relu = false;
     bool exact = true;  ///< sums of integers below 2^24 are exact
   };
-  /// Largest |y - exact| of one output by a direct algorithm: `taps` = kh*kw*ci products and up to two
-  /// more terms,
-  /// abs_sum the sum of the terms' absolute values (Higham 2002, section 3.1).
+  /// Largest |y - exact| of one output by a direct algorithm: `taps` = kh*kw*ci products and up to
+  /// two more terms, abs_sum the sum of the terms' absolute values (Higham 2002, section 3.1).
   static double error_bound(int64_t taps, double abs_sum) {
     return double(taps + 3) * epsilon_of<T> * abs_sum;
   }
 };
 
-/// Largest error of one output of Winograd's F(4x4, 3x3) on `channels` channels with |x| <= max_x and
-/// |w| <= max_w, with the points 0, +-5/8, +-3/2 and infinity that oneDNN uses. In y = A'[(G w G') o
-/// (B' x B)]A, taken along both axes, errors of one rounding are at most epsilon times
+/// Largest error of one output of Winograd's F(4x4, 3x3) on `channels` channels with |x| <= max_x
+/// and |w| <= max_w, with the points 0, +-5/8, +-3/2 and infinity that oneDNN uses. In y = A'[(G w
+/// G') o (B' x B)]A, taken along both axes, errors of one rounding are at most epsilon times
 ///   (|A'| (|G| 1 o |B'| 1))^2 channels max_x max_w <= 23.75^2 channels max_x max_w
-/// and one output passes at most `channels` additions and 32 roundings of the transforms (Barabasz et
-/// al. 2018, arXiv:1803.10986, section 3). 23.75 is the largest of the four rows of one axis.
+/// and one output passes at most `channels` additions and 32 roundings of the transforms (Barabasz
+/// et al. 2018, arXiv:1803.10986, section 3). 23.75 is the largest of the four rows of one axis.
 template <class T>
 double winograd_error_bound(int64_t channels, double max_x, double max_w) {
   constexpr double kGrowth = 23.75 * 23.75;
@@ -72,7 +72,8 @@ double winograd_error_bound(int64_t channels, double max_x, double max_w) {
 ///   grad_x[n,h,w,g*ci+i] = sum over all (o in group g, p, q, r, s) that read it of
 ///                          grad_y[n,p,q,o] w[o,r,s,i]
 ///   grad_y [n, p, q, out], w [out, kh, kw, c / groups], grad_x [n, h, w, c] overwritten
-/// Error bound: Conv2d's, with taps = kh*kw*(out/groups), or winograd_error_bound with `out` channels.
+/// Error bound: Conv2d's, with taps = kh*kw*(out/groups), or winograd_error_bound with `out`
+/// channels.
 template <class T>
 struct Conv2dBackwardData {
   static constexpr std::string_view name = "conv2d_backward_data", types = types_of<T>;

@@ -42,7 +42,7 @@ struct Kernel {
 
 /// Which family a selection asks for.
 struct Preference {
-  std::string family;    ///< "": by priority
+  std::string family;  ///< "": by priority
   /// A kernel of another family is an error for every operation that this family computes at all.
   bool require = false;
 };

@@ -18,14 +18,15 @@ struct Conv2dOptions {
   bool exact = true;
 };
 
-/// y[n,p,q,o] = bias[o] + sum_{r,s,i} x[n, p*sh+r*dh-ph, q*sw+s*dw-pw, i] w[o,r,s,i], zero outside x.
+/// y[n,p,q,o] = bias[o] + sum_{r,s,i} x[n, p*sh+r*dh-ph, q*sw+s*dw-pw, i] w[o,r,s,i], zero outside
+/// x.
 ///   x [n, h, w, c], weight [out, kh, kw, c/groups], bias [out] or undefined -> y [n, p, q, out]
 /// f32 or f64. ShapeError if channels, groups or sizes do not fit.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {},
               const Conv2dOptions& options = {});
 
-/// The same for inference, outside the graph: relu(conv2d(x, weight, bias) + residual), in one pass.
-/// `residual` [n, p, q, out] or undefined.
+/// The same for inference, outside the graph: relu(conv2d(x, weight, bias) + residual), in one
+/// pass. `residual` [n, p, q, out] or undefined.
 Tensor conv2d_fused(const Tensor& x, const Tensor& weight, const Tensor& bias,
                     const Conv2dOptions& options, const Tensor& residual, bool relu);
 

@@ -1,8 +1,8 @@
 // AVX-512-VNNI kernel of low-bit convolution. A register block is 1 or 2 panels of 16 outputs by
 // kPixels output pixels; a step broadcasts 4 input bytes of a pixel (load port only) and multiplies
-// them with 16 x 4 weights, one vpdpbusd each: u8 x s8 into s32, which cannot saturate. With one panel
-// loads would be the limit: with 16 input channels a broadcast serves all three pixels that it is a
-// tap of.
+// them with 16 x 4 weights, one vpdpbusd each: u8 x s8 into s32, which cannot saturate. With one
+// panel loads would be the limit: with 16 input channels a broadcast serves all three pixels that
+// it is a tap of.
 #include <apprentice/kernels/cpu/lowbit_epilogue_vnni_internal.h>
 #include <apprentice/kernels/cpu/lowbit_strip_internal.h>
 
@@ -183,8 +183,8 @@ struct Window {
   bool left, right;            ///< the first pixel lacks its first tap, the last its last
 };
 
-/// Adds `steps` steps to the sums of pixels [Begin, End). Every third pixel has a pointer of its own,
-/// which reaches the next two by scaled indexing: a register for each would spill.
+/// Adds `steps` steps to the sums of pixels [Begin, End). Every third pixel has a pointer of its
+/// own, which reaches the next two by scaled indexing: a register for each would spill.
 template <int Begin, int End, int Panels, int Pixels>
 __attribute__((always_inline)) inline void add_steps(const int8_t* panel, int64_t panel_bytes,
                                                      const uint8_t* x, int64_t step_x,
@@ -241,8 +241,8 @@ inline void multiply(const LowbitStrip& s, const int8_t* panel, const Window& w,
   }
 }
 
-/// The same with 3 taps a row, stride 1 and 16 input channels: column by column of the input, each of
-/// which is the third, second and first tap of three pixels.
+/// The same with 3 taps a row, stride 1 and 16 input channels: column by column of the input, each
+/// of which is the third, second and first tap of three pixels.
 template <int Pixels>
 inline void multiply_16(const LowbitStrip& s, const int8_t* panel, const Window& w,
                         __m512i (&acc)[1][Pixels]) {

@@ -1,5 +1,5 @@
-// oneDNN's Winograd F(4x4, 3x3). It takes images whose channels are blocked by 16, so each call copies
-// x there and y back; bias, residual and ReLU go into the copy back.
+// oneDNN's Winograd F(4x4, 3x3). It takes images whose channels are blocked by 16, so each call
+// copies x there and y back; bias, residual and ReLU go into the copy back.
 #include <apprentice/base/cpu.h>
 #include <apprentice/base/unit.h>
 #include <apprentice/kernels/dense/conv2d_onednn_internal.h>
@@ -13,8 +13,9 @@ using onednn::ConvShape;
 using Forward = Conv2d<float>::Args;
 using DataArgs = Conv2dBackwardData<float>::Args;
 
-/// Channels a block, and the fewest with which it beats the direct kernels: at 16 it loses to them by
-/// half (32x32, batch 128), at 32 it takes three quarters of their time, at 64 somewhat over half.
+/// Channels a block, and the fewest with which it beats the direct kernels: at 16 it loses to them
+/// by half (32x32, batch 128), at 32 it takes three quarters of their time, at 64 somewhat over
+/// half.
 constexpr int64_t kBlock = 16, kFewestChannels = 32;
 
 /// A prepared convolution, or none where oneDNN has no Winograd.
@@ -29,8 +30,8 @@ dnnl::memory::desc blocked(const dnnl::memory::dims& dims) {
   return {dims, dnnl::memory::data_type::f32, dnnl::memory::format_tag::nChw16c};
 }
 
-/// As for training: it transforms the weights itself. For inference oneDNN wants them transformed by a
-/// reorder, which takes 0.8 ms for 64 x 64 channels, more than half of the convolution.
+/// As for training: it transforms the weights itself. For inference oneDNN wants them transformed
+/// by a reorder, which takes 0.8 ms for 64 x 64 channels, more than half of the convolution.
 dnnl::convolution_forward::desc forward_desc(const ConvShape& s) {
   return {dnnl::prop_kind::forward_training,
           dnnl::algorithm::convolution_winograd,

@@ -16,7 +16,8 @@ using test::Sizes;
 TEMPLATE_TEST_CASE_SIG("low-bit convolution equals its reference for every small geometry",
                        "[lowbit]", ((int Bits), Bits), 2, 4) {
   uint64_t seed = 0;
-  // 3 channels are copied and padded; 8 and 16 are read in place, 16 to 16 by a kernel of their own.
+  // 3 channels are copied and padded; 8 and 16 are read in place, 16 to 16 by a kernel of their
+  // own.
   for (const int64_t in : {3, 8, 16}) {
     for (int64_t size = 1; size <= 9; ++size) {
       for (const int64_t stride : {1, 2}) {
