@@ -21,9 +21,9 @@ struct Event {
 
 /// Where a run stands, after each step; for a bar or a plain line.
 struct Progress {
-  const char* phase = "train";  ///< "train" or "eval"
+  const char* phase = "train";  ///< "train", "eval", or "teacher" while its logits are stored
   int64_t epoch = 0, epochs = 0;
-  int64_t step = 0, steps = 0;  ///< of the run; in "eval", images of the test set
+  int64_t step = 0, steps = 0;  ///< of the run; images in the other phases
   double loss = 0;              ///< of this step
   double lr = 0;
   double images_per_s = 0;  ///< over the last steps

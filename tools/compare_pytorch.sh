@@ -4,7 +4,8 @@
 #   tools/compare_pytorch.sh PACKED [ROUNDS]
 #
 # PACKED is a packed 8A-2W ResNet-20. PyTorch is timed by ../shared/peers/torch_bench.py (or $TORCH_BENCH) with
-# /usr/bin/python3 (Debian: python3-torch) or $PYTHON; APPRENTICE names the program (build/apprentice). A figure is the median over rounds of each round's median.
+# /usr/bin/python3 (Debian: python3-torch) or $PYTHON; APPRENTICE names the program (build/apprentice). A figure is
+# the median over rounds of each round's median.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
