@@ -54,11 +54,11 @@ void trace_choice(std::string_view op, const std::string& chosen,
   if (printed.insert(line).second) std::fputs(line.c_str(), stderr);
 }
 
-void refuse_all(std::string_view op, const Preference& preference,
+void refuse_all(std::string_view op, const Preference& preference, Device::Kind where,
                 const std::vector<Refusal>& refusals) {
-  throw DeviceError(fmt::format("{}: no kernel{} can compute this{}", op,
+  throw DeviceError(fmt::format("{}: no kernel{} for {} can compute this{}", op,
                                 preference.require ? " of family '" + preference.family + "'" : "",
-                                list(refusals)));
+                                name_of(where), list(refusals)));
 }
 
 void note_kernel(const std::string& name, const std::string& family) {

@@ -24,7 +24,7 @@ template <class Op>
 struct Kernel {
   /// <op>_<types>_<where>_<method>, as in "ternary_gemm_u8w2_cpu_vnni".
   std::string name;
-  /// "reference", "simd", "avx2", "vnni", "onednn": what --kernel selects by.
+  /// "reference", "simd", "avx2", "vnni", "onednn", "cuda": what --kernel selects by.
   std::string family;
   /// The table is walked from the highest; a reference has 0.
   int priority = 0;
@@ -38,6 +38,8 @@ struct Kernel {
   /// Why a kernel below is faster for `args`, which this one can compute, or "". Then a selection
   /// takes it only if nothing else of what it asks for is there.
   std::function<std::string(const typename Op::Args&)> yield = nullptr;
+  /// The memory that it reads and writes is that of such a device.
+  Device::Kind where = Device::Kind::cpu;
 };
 
 /// Which family a selection asks for.
@@ -57,7 +59,7 @@ struct Refusal {
 void trace_choice(std::string_view op, const std::string& chosen,
                   const std::vector<Refusal>& refusals);
 /// Throws DeviceError listing the refusals.
-[[noreturn]] void refuse_all(std::string_view op, const Preference& preference,
+[[noreturn]] void refuse_all(std::string_view op, const Preference& preference, Device::Kind where,
                              const std::vector<Refusal>& refusals);
 
 /// Names of all kernels of all tables, and of their families, sorted; for listings.
@@ -77,25 +79,28 @@ class KernelTable {
   }
   const std::vector<Kernel<Op>>& kernels() const { return kernels_; }
 
-  /// The kernel of the preferred family that takes `args`, or else the first that does. DeviceError
-  /// if none does, or if the preference requires its family and all of it here declines.
+  /// The kernel for such a device, of the preferred family, that takes `args`, or else the first
+  /// that does. DeviceError if none does, or if the preference requires its family and all of it
+  /// here declines.
   const Kernel<Op>& select(const typename Op::Args& args,
-                           const Preference& preference = default_preference()) const {
+                           const Preference& preference = default_preference(),
+                           Device::Kind where = Device::Kind::cpu) const {
     std::vector<Refusal> refusals;
     if (!preference.family.empty()) {
-      if (const auto* found = walk(args, preference.family, refusals)) return *found;
-      if (preference.require && !refusals.empty()) refuse_all(Op::name, preference, refusals);
+      if (const auto* found = walk(args, preference.family, where, refusals)) return *found;
+      if (preference.require && !refusals.empty())
+        refuse_all(Op::name, preference, where, refusals);
     }
-    if (const auto* found = walk(args, "", refusals)) return *found;
-    refuse_all(Op::name, preference, refusals);
+    if (const auto* found = walk(args, "", where, refusals)) return *found;
+    refuse_all(Op::name, preference, where, refusals);
   }
 
  private:
   const Kernel<Op>* walk(const typename Op::Args& args, const std::string& family,
-                         std::vector<Refusal>& refusals) const {
+                         Device::Kind where, std::vector<Refusal>& refusals) const {
     const Kernel<Op>* spare = nullptr;
     for (const Kernel<Op>& kernel : kernels_) {
-      if (!family.empty() && kernel.family != family) continue;
+      if (kernel.where != where || (!family.empty() && kernel.family != family)) continue;
       std::string reason = kernel.refuse ? kernel.refuse(args) : "";
       const bool able = reason.empty();
       if (able && kernel.yield) reason = kernel.yield(args);
@@ -131,10 +136,10 @@ KernelTable<Op>& kernel_table() {
   return *table;
 }
 
-/// Selects a kernel and runs it.
+/// Selects a kernel for the stream's device and runs it.
 template <class Op>
 void launch(const typename Op::Args& args, Stream stream = {}) {
-  kernel_table<Op>().select(args).run(args, stream);
+  kernel_table<Op>().select(args, default_preference(), stream.device.kind).run(args, stream);
 }
 
 }  // namespace apprentice::kernels

@@ -5,6 +5,8 @@
 #   tools/setup.sh            the program
 #   tools/setup.sh --tests    also what tools/test.sh needs
 #   tools/setup.sh --all      also what tools/test.sh --all needs
+#
+# APPRENTICE_CUDA=ON|OFF|AUTO: the CUDA backend; unset, it is built only where a GPU is found.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -54,7 +56,12 @@ if [ -f build/CMakeCache.txt ] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$PW
 fi
 # Tests that were built once stay built.
 if grep -qsxF 'APPRENTICE_TESTS:BOOL=ON' build/CMakeCache.txt; then tests=ON; fi
-cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DAPPRENTICE_TESTS="$tests" >"$log" 2>&1 ||
+cuda=${APPRENTICE_CUDA-}
+if [ -z "$cuda" ]; then
+  cuda=OFF
+  if nvidia-smi -L >/dev/null 2>&1; then cuda=AUTO; fi
+fi
+cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DAPPRENTICE_TESTS="$tests" -DAPPRENTICE_CUDA="$cuda" >"$log" 2>&1 ||
   { cat "$log" >&2; exit 1; }
 cmake --build build --target apprentice_program
 echo "setup: the program is build/apprentice"

@@ -1,6 +1,9 @@
 #include <apprentice/base/cpu.h>
 
 #include <fstream>
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
 
 namespace apprentice {
 
@@ -13,6 +16,8 @@ const CpuFeatures& cpu_features() {
     f.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     f.avx512_vnni = f.avx512 && __builtin_cpu_supports("avx512vnni");
+#elif defined(__aarch64__) && defined(__linux__)
+    f.neon_dot = getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
 #endif
     return f;
   }();

@@ -8,23 +8,23 @@
 namespace apprentice {
 
 /// Dense row-major memory of R axes that somebody else owns: what kernels take. `data` null:
-/// absent.
+/// absent. Device code sees it too.
 template <class T, int R>
 struct View {
   T* data = nullptr;
   std::array<int64_t, R> sizes{};
 
-  int64_t size(int axis) const { return sizes[size_t(axis)]; }
-  int64_t numel() const {
+  constexpr int64_t size(int axis) const { return sizes[size_t(axis)]; }
+  constexpr int64_t numel() const {
     int64_t n = 1;
-    for (int64_t s : sizes) n *= s;
+    for (int axis = 0; axis < R; ++axis) n *= sizes[size_t(axis)];
     return n;
   }
-  explicit operator bool() const { return data != nullptr; }
+  constexpr explicit operator bool() const { return data != nullptr; }
 
   /// Element at one index an axis; no bounds check.
   template <class... I>
-  T& operator()(I... index) const {
+  constexpr T& operator()(I... index) const {
     static_assert(sizeof...(I) == R);
     int64_t offset = 0;
     int axis = 0;
@@ -32,7 +32,10 @@ struct View {
     return data[offset];
   }
 
-  operator View<const T, R>() const requires(!std::is_const_v<T>) { return {data, sizes}; }
+  template <class U = T>
+  requires(!std::is_const_v<U>) constexpr operator View<const U, R>() const {
+    return {data, sizes};
+  }
 };
 
 template <class T>

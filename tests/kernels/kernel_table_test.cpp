@@ -90,6 +90,19 @@ TEST_CASE("a table offers exactly the instruction sets that the processor has") 
   }
 }
 
+TEST_CASE("a kernel is chosen only for the kind of device whose memory it works on") {
+  KernelTable<Copy> both = table();
+  Kernel<Copy> cuda = copy_kernel("copy_cuda", "cuda", 50, 1000);
+  cuda.where = Device::Kind::cuda;
+  both.add(cuda);
+  int y = 0;
+  CHECK(both.select({1, &y}).name == "copy_small");
+  CHECK(both.select({1, &y}, {}, Device::Kind::cuda).name == "copy_cuda");
+  CHECK(both.select({1, &y}, {"small", true}, Device::Kind::cuda).name == "copy_cuda");
+  CHECK_THROWS_WITH(both.select({1, &y}, {}, Device::Kind::emulated),
+                    "copy: no kernel for emulated can compute this");
+}
+
 TEST_CASE("launch follows the default preference") {
   kernel_table<Copy>().add(copy_kernel("copy_fast", "fast", 10, 1));
   kernel_table<Copy>().add(copy_kernel("copy_any", "reference", 0, 1000));

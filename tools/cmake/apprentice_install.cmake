@@ -3,6 +3,7 @@
 include(CMakePackageConfigHelpers)
 
 set(APPRENTICE_CONFIG_FOLDER ${CMAKE_INSTALL_LIBDIR}/cmake/Apprentice)
+set(APPRENTICE_PACKAGE_CUDA::cudart_static CUDAToolkit)
 set(APPRENTICE_PACKAGE_fmt::fmt fmt)
 set(APPRENTICE_PACKAGE_OpenMP::OpenMP_CXX OpenMP)
 set(APPRENTICE_PACKAGE_Threads::Threads Threads)
@@ -70,7 +71,7 @@ install(FILES ${PROJECT_BINARY_DIR}/ApprenticeConfig.cmake
               ${CMAKE_CURRENT_LIST_DIR}/apprentice_dnnl.cmake
         DESTINATION ${APPRENTICE_CONFIG_FOLDER})
 
-if(APPRENTICE_TOOLS)
+if(TARGET apprentice_program)
   file(RELATIVE_PATH to_libraries ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
   set_target_properties(apprentice_program PROPERTIES INSTALL_RPATH $ORIGIN/${to_libraries})
   install(TARGETS apprentice_program)

@@ -10,19 +10,30 @@
 # name, so a missing or misnamed registration fails at link time and a static library drops nothing.
 # registry.cpp, where the registry itself lives, is no unit.
 #
-# Instruction sets: *_avx2.cpp, *_avxvnni.cpp (256 bits) and *_vnni.cpp (AVX-512) are compiled for
-# theirs; *_simd.cpp is compiled once for each of baseline, AVX2 and AVX-512, with APPRENTICE_ISA
-# naming the namespace.
+# Instruction sets: *_avx2.cpp, *_avxvnni.cpp (256 bits), *_vnni.cpp (AVX-512) and *_neon.cpp (with
+# Armv8.2's dot product) are compiled for theirs, where the processor is of that architecture;
+# *_simd.cpp is compiled once for each of baseline, AVX2 and AVX-512, with APPRENTICE_ISA naming the
+# namespace.
+#
+# CUDA: *.cu in UNITS folders, in builds with CUDA; *_sm90.cu for sm_90a only, and only where that is
+# among the architectures.
 set(APPRENTICE_FLAGS_avx2 -mavx2 -mfma -mf16c)
 set(APPRENTICE_FLAGS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
     -mprefer-vector-width=512
     -Wno-maybe-uninitialized)  # g++ 12 warns of its own intrinsics (GCC bug 105593)
 set(APPRENTICE_FLAGS_vnni ${APPRENTICE_FLAGS_avx512} -mavx512vnni)
 set(APPRENTICE_FLAGS_avxvnni ${APPRENTICE_FLAGS_avx2} -mavxvnni)
-set(APPRENTICE_ISA_SUFFIX "_(avx2|avxvnni|vnni|simd)\\.cpp$")
+set(APPRENTICE_FLAGS_neon -march=armv8.2-a+dotprod)
+set(APPRENTICE_ISA_SUFFIX "_(avx2|avxvnni|vnni|neon|simd)\\.cpp$")
 set(APPRENTICE_X86 OFF)
+set(APPRENTICE_ARM64 OFF)
+set(APPRENTICE_ISAS "")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
   set(APPRENTICE_X86 ON)
+  set(APPRENTICE_ISAS avx2 avxvnni vnni)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  set(APPRENTICE_ARM64 ON)
+  set(APPRENTICE_ISAS neon)
 endif()
 
 # Makes <build>/include/<name>/apprentice/<name> a link to the folder, so that a target sees only the
@@ -47,7 +58,8 @@ function(apprentice_compile_options target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -ffp-contract=off
                          $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
                          $<$<BOOL:${werror}>:-Werror>)
-  target_compile_definitions(${target} PRIVATE APPRENTICE_X86=$<BOOL:${APPRENTICE_X86}>)
+  target_compile_definitions(${target} PRIVATE APPRENTICE_X86=$<BOOL:${APPRENTICE_X86}>
+                             $<$<BOOL:${APPRENTICE_ARM64}>:APPRENTICE_ARM64=1>)
   if(APPRENTICE_SANITIZE)
     target_compile_options(${target} PUBLIC -fsanitize=${APPRENTICE_SANITIZE}
                            -fno-sanitize-recover=all -fno-omit-frame-pointer)
@@ -110,6 +122,39 @@ function(apprentice_isa_objects target kind isa sources)
   endif()
 endfunction()
 
+# Compiles `sources` with nvcc for `architectures` into `target`.
+function(apprentice_cuda_objects target kind architectures sources)
+  set(objects ${target}_${kind})
+  add_library(${objects} OBJECT ${sources})
+  set_target_properties(${objects} PROPERTIES CUDA_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON
+                        CUDA_ARCHITECTURES "${architectures}")
+  target_compile_features(${objects} PUBLIC cxx_std_20)
+  set(host -Wall -Wextra -ffp-contract=off)
+  if(APPRENTICE_WERROR)
+    list(APPEND host -Werror)
+  endif()
+  list(JOIN host , host)
+  target_compile_options(${objects} PRIVATE ${APPRENTICE_CUDA_FLAGS} -Xcompiler=${host})
+  target_compile_definitions(${objects} PRIVATE
+                             $<TARGET_PROPERTY:${target},COMPILE_DEFINITIONS>)
+  target_include_directories(${objects} PRIVATE
+                             $<TARGET_PROPERTY:${target},INTERFACE_INCLUDE_DIRECTORIES>)
+  target_link_libraries(${objects} PRIVATE $<TARGET_PROPERTY:${target},LINK_LIBRARIES>)
+  target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)
+endfunction()
+
+# The *.cu of a folder that this build compiles.
+function(apprentice_cuda_sources folder result)
+  set(found "")
+  if(APPRENTICE_HAVE_CUDA)
+    file(GLOB found CONFIGURE_DEPENDS ${folder}/*.cu)
+    if(NOT "${CMAKE_CUDA_ARCHITECTURES}" MATCHES "90a")
+      list(FILTER found EXCLUDE REGEX "_sm90\\.cu$")
+    endif()
+  endif()
+  set(${result} ${found} PARENT_SCOPE)
+endfunction()
+
 # Is the imported target nothing but headers, so that who links ours privately needs nothing of it?
 function(apprentice_is_header_only target result)
   get_target_property(type ${target} TYPE)
@@ -127,13 +172,16 @@ function(apprentice_target name)
 
   set(sources "")
   set(units "")
+  set(cuda "")
   set(folders . ${arg_FOLDERS} ${arg_UNITS})
   list(REMOVE_DUPLICATES folders)
   foreach(folder IN LISTS folders)
     file(GLOB found CONFIGURE_DEPENDS ${here}/${folder}/*.cpp)
     list(APPEND sources ${found})
     if(folder IN_LIST arg_UNITS)
-      list(APPEND units ${found})
+      apprentice_cuda_sources(${here}/${folder} found_cuda)
+      list(APPEND cuda ${found_cuda})
+      list(APPEND units ${found} ${found_cuda})
     endif()
   endforeach()
   list(FILTER units EXCLUDE REGEX "${APPRENTICE_ISA_SUFFIX}|/registry\\.cpp$")
@@ -170,10 +218,10 @@ function(apprentice_target name)
     endif()
   endforeach()
 
-  foreach(isa avx2 avxvnni vnni)
+  foreach(isa IN LISTS APPRENTICE_ISAS)
     set(files ${sources})
     list(FILTER files INCLUDE REGEX "_${isa}\\.cpp$")
-    if(APPRENTICE_X86 AND files)
+    if(files)
       apprentice_isa_objects(${target} only ${isa} "${files}")
     endif()
   endforeach()
@@ -184,6 +232,19 @@ function(apprentice_target name)
     if(APPRENTICE_X86)
       apprentice_isa_objects(${target} simd avx2 "${simd}")
       apprentice_isa_objects(${target} simd avx512 "${simd}")
+    endif()
+  endif()
+  if(cuda)
+    target_link_libraries(${target} PRIVATE CUDA::cudart_static)
+    list(APPEND needs CUDA::cudart_static)
+    set(sm90 ${cuda})
+    list(FILTER sm90 INCLUDE REGEX "_sm90\\.cu$")
+    list(FILTER cuda EXCLUDE REGEX "_sm90\\.cu$")
+    if(cuda)
+      apprentice_cuda_objects(${target} cuda "${CMAKE_CUDA_ARCHITECTURES}" "${cuda}")
+    endif()
+    if(sm90)
+      apprentice_cuda_objects(${target} cuda_sm90 90a-real "${sm90}")
     endif()
   endif()
   if(NOT arg_INTERNAL)
