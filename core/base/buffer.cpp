@@ -12,7 +12,9 @@
 #include <sys/mman.h>
 #endif
 
+#include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
+#include <apprentice/base/stream.h>
 
 namespace apprentice {
 namespace {
@@ -56,30 +58,48 @@ Cache& cache() {
   return *one;
 }
 
-}  // namespace
-
-Buffer::Buffer(size_t bytes) : bytes_(class_of(bytes)) {
+void* take(size_t bytes) {
   Cache& c = cache();
   std::lock_guard lock(c.mutex);
-  auto& blocks = c.free[bytes_];
+  auto& blocks = c.free[bytes];
+  void* data = nullptr;
   if (blocks.empty()) {
-    data_ = allocate(bytes_);
-    check(data_ != nullptr, "out of memory: asked for {} bytes with {} in use", bytes_, c.use.live);
+    data = allocate(bytes);
+    check(data != nullptr, "out of memory: asked for {} bytes with {} in use", bytes, c.use.live);
   } else {
-    data_ = blocks.back();
+    data = blocks.back();
     blocks.pop_back();
-    c.use.cached -= bytes_;
+    c.use.cached -= bytes;
   }
-  c.use.live += bytes_;
+  c.use.live += bytes;
   c.use.peak = std::max(c.use.peak, c.use.live);
+  return data;
+}
+
+void keep(void* data, size_t bytes) {
+  Cache& c = cache();
+  std::lock_guard lock(c.mutex);
+  c.free[bytes].push_back(data);
+  c.use.live -= bytes;
+  c.use.cached += bytes;
+}
+
+}  // namespace
+
+Buffer::Buffer(size_t bytes, Device device) : bytes_(class_of(bytes)), device_(device) {
+  if (device.is_cpu()) {
+    data_ = take(bytes_);
+    return;
+  }
+  bytes_ = DeviceAllocator::class_of(bytes);
+  data_ = device_allocator(device).allocate(bytes, current_stream(device));
 }
 
 Buffer::~Buffer() {
-  Cache& c = cache();
-  std::lock_guard lock(c.mutex);
-  c.free[bytes_].push_back(data_);
-  c.use.live -= bytes_;
-  c.use.cached += bytes_;
+  if (device_.is_cpu())
+    keep(data_, bytes_);
+  else
+    device_allocator(device_).free(data_);
 }
 
 MemoryUse memory_use() {

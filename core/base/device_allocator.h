@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <apprentice/base/buffer.h>
+#include <apprentice/base/device.h>
+
+namespace apprentice {
+
+/// What memory is taken for while one of these is alive in this thread: the name that an
+/// out-of-memory error gives to it. `label` must outlive it.
+class MemoryLabel {
+ public:
+  explicit MemoryLabel(std::string_view label);
+  ~MemoryLabel();
+  MemoryLabel(const MemoryLabel&) = delete;
+  MemoryLabel& operator=(const MemoryLabel&) = delete;
+  static std::string_view current();
+
+ private:
+  std::string_view before_;
+};
+
+/// Memory of one device in the order of streams: a block that is freed is handed out again to the
+/// stream that it was taken for, without asking the device and without waiting, as later work of
+/// that stream runs after what used it before. Other streams that used it must be told of by
+/// `used_in`; then it is kept until they are past that use.
+///
+/// Size classes: eight a power of two, at least 512 bytes. Thread-safe.
+class DeviceAllocator {
+ public:
+  explicit DeviceAllocator(Device device);
+  DeviceAllocator(const DeviceAllocator&) = delete;
+  DeviceAllocator& operator=(const DeviceAllocator&) = delete;
+
+  /// Bytes that a request takes.
+  static size_t class_of(size_t bytes);
+  /// A block for work of `stream`. When the device has no more, kept blocks are given back to it
+  /// (which waits for the device) and it is asked again; then DeviceError with the size asked for,
+  /// what is free, and the largest users by label.
+  void* allocate(size_t bytes, Stream stream);
+  void free(void* data) noexcept;
+  /// The block is used by work given to `stream` so far.
+  void used_in(void* data, Stream stream);
+
+  MemoryUse use() const;
+  /// How often the device itself was asked for memory.
+  size_t device_calls() const;
+  /// Bytes in use by label, largest first.
+  std::vector<std::pair<std::string, size_t>> users() const;
+  /// Gives kept blocks back to the device; waits for it.
+  void release_cached();
+
+ private:
+  struct Block {
+    size_t bytes;
+    Stream stream;
+    std::string label;
+    std::vector<Stream> other_streams;
+  };
+  struct Pending {
+    void* data;
+    Block block;
+    std::vector<void*> events;
+  };
+
+  void* take_kept(size_t bytes, Stream stream);
+  void collect_pending(bool wait);
+  void give_back_kept();
+  [[noreturn]] void out_of_memory(size_t bytes) const;
+  std::vector<std::pair<std::string, size_t>> users_locked() const;
+
+  Device device_;
+  mutable std::mutex mutex_;
+  std::map<void*, Block> live_;
+  std::map<std::pair<void*, size_t>, std::vector<void*>> kept_;  ///< by stream handle and class
+  std::vector<Pending> pending_;
+  MemoryUse use_{};
+  size_t device_calls_ = 0;
+};
+
+/// The allocator of a device that is there.
+DeviceAllocator& device_allocator(Device device);
+
+}  // namespace apprentice

@@ -1,0 +1,68 @@
+#include <apprentice/base/pinned.h>
+
+#include <map>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include <apprentice/base/device_allocator.h>
+#include <apprentice/base/error.h>
+#include <apprentice/base/runtime.h>
+#include <apprentice/base/stream.h>
+
+namespace apprentice {
+namespace {
+
+struct Kept {
+  void* data;
+  std::unique_ptr<Event> past;
+};
+
+struct Cache {
+  std::mutex mutex;
+  std::map<std::pair<Device::Kind, size_t>, std::vector<Kept>> kept;
+};
+
+/// Never destroyed: buffers in static objects may outlive it otherwise.
+Cache& cache() {
+  static Cache* one = new Cache;
+  return *one;
+}
+
+/// A kept block that no stream uses any more, or null.
+void* take_kept(Device device, size_t bytes) {
+  Cache& c = cache();
+  std::lock_guard lock(c.mutex);
+  auto& blocks = c.kept[{device.kind, bytes}];
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    if (blocks[i].past && !blocks[i].past->is_done()) continue;
+    void* data = blocks[i].data;
+    blocks.erase(blocks.begin() + int64_t(i));
+    return data;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+PinnedBuffer::PinnedBuffer(size_t bytes, Device device)
+    : device_(device), bytes_(DeviceAllocator::class_of(bytes)), data_(take_kept(device, bytes_)) {
+  if (data_) return;
+  data_ = device.is_cpu() ? ::operator new(bytes_, std::align_val_t(64), std::nothrow)
+                          : runtime_of(device.kind).allocate_pinned(bytes_);
+  check<DeviceError>(data_ != nullptr, "out of memory: asked for {} bytes of pinned host memory",
+                     bytes_);
+}
+
+PinnedBuffer::~PinnedBuffer() {
+  Cache& c = cache();
+  std::lock_guard lock(c.mutex);
+  c.kept[{device_.kind, bytes_}].push_back({data_, std::move(past_)});
+}
+
+void PinnedBuffer::used_in(Stream stream) {
+  past_ = std::make_unique<Event>(stream.device);
+  past_->record(stream);
+}
+
+}  // namespace apprentice

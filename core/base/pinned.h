@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include <apprentice/base/device.h>
+
+namespace apprentice {
+
+class Event;
+
+/// Host memory that a device copies from and to without making the host wait. Blocks are kept and
+/// handed out again once the streams that used them are past that use. For the CPU, plain memory.
+class PinnedBuffer {
+ public:
+  /// DeviceError naming the size if the system has no more.
+  PinnedBuffer(size_t bytes, Device device);
+  ~PinnedBuffer();
+  PinnedBuffer(const PinnedBuffer&) = delete;
+  PinnedBuffer& operator=(const PinnedBuffer&) = delete;
+
+  void* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+  /// Work given to `stream` so far reads or writes the block: it is kept until that is done.
+  void used_in(Stream stream);
+
+ private:
+  Device device_;
+  size_t bytes_;
+  void* data_;
+  std::unique_ptr<Event> past_;
+};
+
+}  // namespace apprentice

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include <apprentice/base/device_allocator.h>
+#include <apprentice/base/runtime.h>
+
+/// Devices of host memory for tests: as much memory as the test says, and streams whose work runs
+/// only when the test lets it (`run`) or somebody synchronizes, so what forgets to wait reads old
+/// bytes.
+class FakeRuntime final : public apprentice::Runtime {
+ public:
+  using Stream = apprentice::Stream;
+  int devices = 1;
+  size_t capacity = size_t(1) << 20;
+  size_t used = 0;
+  int allocations = 0;
+
+  /// Runs the work of one stream until it is empty or waits for an event.
+  void run(void* stream) {
+    auto& queue = queues_[stream];
+    while (!queue.empty() && queue.front()()) queue.pop_front();
+  }
+  size_t waiting(void* stream) { return queues_[stream].size(); }
+
+  int device_count() override { return devices; }
+  std::string status() override { return devices ? "fake devices" : "no fake device: none made"; }
+  Memory memory(int) override { return {capacity - used, capacity}; }
+  void* allocate(int, size_t bytes) override {
+    ++allocations;
+    if (used + bytes > capacity) return nullptr;
+    used += bytes;
+    void* data = std::malloc(bytes);
+    sizes_[data] = bytes;
+    return data;
+  }
+  void free(int, void* data) override {
+    used -= sizes_.at(data);
+    sizes_.erase(data);
+    std::free(data);
+  }
+  void* allocate_pinned(size_t bytes) override { return std::malloc(bytes); }
+  void free_pinned(void* data) override { std::free(data); }
+
+  void copy_to_device(void* to, const void* from, size_t bytes, Stream stream) override {
+    copy(to, from, bytes, stream);
+  }
+  void copy_to_host(void* to, const void* from, size_t bytes, Stream stream) override {
+    copy(to, from, bytes, stream);
+  }
+  void copy_on_device(void* to, const void* from, size_t bytes, Stream stream) override {
+    copy(to, from, bytes, stream);
+  }
+  void fill(void* to, unsigned char value, size_t bytes, Stream stream) override {
+    give(stream, [=] { return std::memset(to, value, bytes) != nullptr; });
+  }
+
+  void* create_stream(int) override { return new char; }
+  void destroy_stream(Stream stream) override { delete static_cast<char*>(stream.handle); }
+  void synchronize(Stream stream) override {
+    // An awaited event is in another stream, which may wait in turn.
+    for (size_t i = 0; i <= queues_.size() && !queues_[stream.handle].empty(); ++i)
+      for (auto& [handle, queue] : queues_) run(handle);
+  }
+
+  void* create_event(int) override { return new bool(true); }
+  void destroy_event(int, void* event) override { delete static_cast<bool*>(event); }
+  void record(void* event, Stream stream) override {
+    *static_cast<bool*>(event) = false;
+    give(stream, [=] { return *static_cast<bool*>(event) = true; });
+  }
+  void wait(Stream stream, void* event) override {
+    give(stream, [=] { return *static_cast<bool*>(event); });
+  }
+  bool is_done(void* event) override { return *static_cast<bool*>(event); }
+  double milliseconds(void*, void*) override { return 1; }
+
+ private:
+  void give(Stream stream, std::function<bool()> work) {
+    queues_[stream.handle].push_back(std::move(work));
+  }
+  void copy(void* to, const void* from, size_t bytes, Stream stream) {
+    give(stream, [=] { return std::memcpy(to, from, bytes) != nullptr; });
+  }
+
+  std::map<void*, std::deque<std::function<bool()>>> queues_;
+  std::map<void*, size_t> sizes_;
+};
+
+/// A fake runtime for devices of the kind `emulated`, while it is alive.
+class FakeDevices {
+ public:
+  FakeDevices() {
+    auto owned = std::make_unique<FakeRuntime>();
+    runtime = owned.get();
+    apprentice::set_runtime(apprentice::Device::Kind::emulated, std::move(owned));
+  }
+  ~FakeDevices() {
+    runtime->devices = 1;
+    apprentice::device_allocator(device).release_cached();
+    apprentice::set_runtime(apprentice::Device::Kind::emulated, nullptr);
+  }
+  FakeRuntime* runtime;
+  apprentice::Device device{apprentice::Device::Kind::emulated, 0};
+};
