@@ -1,6 +1,7 @@
 #include <apprentice/base/buffer.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstdint>
 #include <cstdlib>
@@ -25,6 +26,13 @@ constexpr size_t kAlignment = 64;
 /// misses of the address cache.
 constexpr size_t kHugePage = size_t(1) << 21;
 
+/// Such a block starts 0 to kColors - 1 times kColor bytes behind the start of a page, each time
+/// another: tensors that start alike take one another's place in the caches, and a convolution
+/// between two of them takes up to half as long again (3x3, 64 channels, gradient of the weight:
+/// 3.9 against 2.5 ms).
+constexpr size_t kColors = 16, kColor = 3 * 4096 + 5 * kAlignment;
+static_assert(kColors * kColor < kHugePage);
+
 /// Size classes: eight a power of two, so at most an eighth is wasted.
 size_t class_of(size_t bytes) {
   check(bytes <= SIZE_MAX / 2, "out of memory: asked for {} bytes", bytes);
@@ -36,14 +44,23 @@ size_t class_of(size_t bytes) {
 /// New memory, or null.
 void* allocate(size_t bytes) {
   if (bytes < kHugePage) return std::aligned_alloc(kAlignment, bytes);
-  const size_t whole = (bytes + kHugePage - 1) / kHugePage * kHugePage;
-  void* data = std::aligned_alloc(kHugePage, whole);
+  static std::atomic<size_t> made{0};
+  const size_t offset = made.fetch_add(1, std::memory_order_relaxed) % kColors * kColor;
+  const size_t whole = (offset + bytes + kHugePage - 1) / kHugePage * kHugePage;
+  auto* data = static_cast<std::byte*>(std::aligned_alloc(kHugePage, whole));
+  if (!data) return nullptr;
 #if defined(__linux__)
   // Only whole pages of the request: the rest of the last one would be touched for nothing. Advice
   // that the system does not take changes nothing.
-  if (data) madvise(data, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+  madvise(data, (offset + bytes) / kHugePage * kHugePage, MADV_HUGEPAGE);
 #endif
-  return data;
+  return data + offset;
+}
+
+/// Gives memory of allocate(bytes) back.
+void release(void* data, size_t bytes) {
+  const size_t offset = bytes < kHugePage ? 0 : reinterpret_cast<uintptr_t>(data) % kHugePage;
+  std::free(static_cast<std::byte*>(data) - offset);
 }
 
 struct Cache {
@@ -111,7 +128,7 @@ void release_cached_memory() {
   Cache& c = cache();
   std::lock_guard lock(c.mutex);
   for (auto& [bytes, blocks] : c.free)
-    for (void* block : blocks) std::free(block);
+    for (void* block : blocks) release(block, bytes);
   c.free.clear();
   c.use.cached = 0;
 }

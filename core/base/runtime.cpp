@@ -56,6 +56,8 @@ void require_device(Device device) {
                                                        device.str(), name_of(device.kind), count> 1
                          ? fmt::format(" to {}:{}", name_of(device.kind), count - 1)
                          : std::string(" only"));
+  const std::string reason = runtime.refuse(device.index);
+  check<DeviceError>(reason.empty(), "device {}: {}", device.str(), reason);
 }
 
 }  // namespace apprentice

@@ -19,6 +19,8 @@ class Runtime {
   /// How many such devices there are, and in words what they are or why there are none.
   virtual int device_count() = 0;
   virtual std::string status() = 0;
+  /// Why this build cannot use the device, one that is there, or "".
+  virtual std::string refuse(int device) = 0;
 
   /// Memory of the device, in bytes.
   struct Memory {

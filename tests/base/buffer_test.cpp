@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -20,6 +21,20 @@ TEST_CASE("a buffer is aligned, writable to its end and wastes at most an eighth
   CHECK(buffer.bytes() >= bytes);
   CHECK(buffer.bytes() <= std::max<size_t>(64, bytes + std::max<size_t>(63, bytes / 8)));
   std::memset(buffer.data(), 0xab, buffer.bytes());
+}
+
+TEST_CASE("large buffers that live together start at different places of the caches") {
+  std::vector<std::unique_ptr<Buffer>> buffers;
+  std::vector<uintptr_t> places;
+  for (int i = 0; i < 8; ++i) {
+    buffers.push_back(std::make_unique<Buffer>(size_t(4) << 20));
+    places.push_back(reinterpret_cast<uintptr_t>(buffers.back()->data()) % 4096);
+  }
+  std::sort(places.begin(), places.end());
+  CHECK(std::unique(places.begin(), places.end()) == places.end());
+  std::memset(buffers.back()->data(), 1, buffers.back()->bytes());
+  buffers.clear();
+  release_cached_memory();
 }
 
 TEST_CASE("a freed block is handed out again and counted") {

@@ -35,6 +35,9 @@ TEST_CASE("a device that is not there is refused, and those that are, named") {
   CHECK_THROWS_WITH(DeviceGuard({Device::Kind::emulated, 2}),
                     "device emulated:2: this machine has emulated:0 to emulated:1");
   CHECK(current_device() == Device{});
+  fake.runtime->refused = 1;
+  CHECK_THROWS_WITH(require_device({Device::Kind::emulated, 1}), "device emulated:1: too old");
+  CHECK_NOTHROW(require_device(fake.device));
   fake.runtime->devices = 0;
   CHECK_THROWS_WITH(require_device(fake.device), "device emulated:0: no fake device: none made");
 }

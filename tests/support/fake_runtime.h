@@ -19,6 +19,7 @@ class FakeRuntime final : public apprentice::Runtime {
  public:
   using Stream = apprentice::Stream;
   int devices = 1;
+  int refused = -1;
   size_t capacity = size_t(1) << 20;
   size_t used = 0;
   int allocations = 0;
@@ -32,6 +33,7 @@ class FakeRuntime final : public apprentice::Runtime {
 
   int device_count() override { return devices; }
   std::string status() override { return devices ? "fake devices" : "no fake device: none made"; }
+  std::string refuse(int device) override { return device == refused ? "too old" : ""; }
   Memory memory(int) override { return {capacity - used, capacity}; }
   void* allocate(int, size_t bytes) override {
     ++allocations;

@@ -134,9 +134,11 @@ function(apprentice_cuda_objects target kind architectures sources)
     list(APPEND host -Werror)
   endif()
   list(JOIN host , host)
+  list(JOIN architectures " " architectures_text)
   target_compile_options(${objects} PRIVATE ${APPRENTICE_CUDA_FLAGS} -Xcompiler=${host})
   target_compile_definitions(${objects} PRIVATE
-                             $<TARGET_PROPERTY:${target},COMPILE_DEFINITIONS>)
+                             $<TARGET_PROPERTY:${target},COMPILE_DEFINITIONS>
+                             "APPRENTICE_CUDA_ARCHITECTURES=\"${architectures_text}\"")
   target_include_directories(${objects} PRIVATE
                              $<TARGET_PROPERTY:${target},INTERFACE_INCLUDE_DIRECTORIES>)
   target_link_libraries(${objects} PRIVATE $<TARGET_PROPERTY:${target},LINK_LIBRARIES>)

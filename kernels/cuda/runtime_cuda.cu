@@ -1,0 +1,178 @@
+// The runtime of Device::Kind::cuda on the CUDA runtime library. Every call sets the thread's device
+// first, as the library keeps one a thread; streams and events of ours are the library's handles.
+#include <apprentice/base/error.h>
+#include <apprentice/base/runtime.h>
+#include <apprentice/base/unit.h>
+#include <apprentice/kernels/cuda/cuda_check_internal.h>
+
+namespace apprentice::kernels {
+
+void cuda_check(cudaError_t result, const char* call) {
+  check<DeviceError>(result == cudaSuccess, "cuda: {}: {} ({})", call, cudaGetErrorString(result),
+                     cudaGetErrorName(result));
+}
+
+namespace {
+
+/// Only there to be asked whether the device at hand has code of it.
+__global__ void probe() {}
+
+std::string version_text(int version) {
+  return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
+}
+
+cudaStream_t native(Stream stream) { return static_cast<cudaStream_t>(stream.handle); }
+cudaEvent_t native(void* event) { return static_cast<cudaEvent_t>(event); }
+
+void use(int device) { cuda_check(cudaSetDevice(device), "cudaSetDevice"); }
+
+class CudaRuntime final : public Runtime {
+ public:
+  int device_count() override {
+    int count = 0;
+    if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
+    cudaGetLastError();  // the library keeps the error for the next who asks
+    return 0;
+  }
+
+  std::string status() override {
+    int count = 0, driver = 0, built = 0;
+    const cudaError_t error = cudaGetDeviceCount(&count);
+    cudaGetLastError();
+    cuda_check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
+    cuda_check(cudaRuntimeGetVersion(&built), "cudaRuntimeGetVersion");
+    if (driver == 0) return "no CUDA device: no driver is installed";
+    if (error == cudaErrorInsufficientDriver)
+      return fmt::format("no CUDA device: the driver is for CUDA {}, this build needs {}",
+                         version_text(driver), version_text(built));
+    if (error != cudaSuccess) return std::string("no CUDA device: ") + cudaGetErrorString(error);
+    std::string devices = count ? "" : "no CUDA device";
+    for (int i = 0; i < count; ++i) {
+      cudaDeviceProp p;
+      cuda_check(cudaGetDeviceProperties(&p, i), "cudaGetDeviceProperties");
+      devices += fmt::format("{}cuda:{} {}, {} MiB, compute capability {}.{}", i ? "; " : "", i,
+                             p.name, p.totalGlobalMem >> 20, p.major, p.minor);
+    }
+    return devices;
+  }
+
+  std::string refuse(int device) override {
+    use(device);
+    cudaFuncAttributes attributes;
+    const cudaError_t error = cudaFuncGetAttributes(&attributes, probe);
+    if (error == cudaSuccess) return "";
+    cudaGetLastError();
+    if (error != cudaErrorNoKernelImageForDevice && error != cudaErrorInvalidDeviceFunction)
+      return cudaGetErrorString(error);
+    int major = 0, minor = 0;
+    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+    cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device);
+    return fmt::format("compute capability {}.{}, for which this build has no code ({})", major,
+                       minor, APPRENTICE_CUDA_ARCHITECTURES);
+  }
+
+  Memory memory(int device) override {
+    use(device);
+    Memory memory{};
+    cuda_check(cudaMemGetInfo(&memory.free, &memory.total), "cudaMemGetInfo");
+    return memory;
+  }
+
+  void* allocate(int device, size_t bytes) override {
+    use(device);
+    void* data = nullptr;
+    return or_null(cudaMalloc(&data, bytes), "cudaMalloc") ? data : nullptr;
+  }
+  void free(int device, void* data) override {
+    use(device);
+    cuda_check(cudaFree(data), "cudaFree");
+  }
+  void* allocate_pinned(size_t bytes) override {
+    void* data = nullptr;
+    return or_null(cudaMallocHost(&data, bytes), "cudaMallocHost") ? data : nullptr;
+  }
+  void free_pinned(void* data) override { cuda_check(cudaFreeHost(data), "cudaFreeHost"); }
+
+  void copy_to_device(void* to, const void* from, size_t bytes, Stream stream) override {
+    copy(to, from, bytes, cudaMemcpyHostToDevice, stream);
+  }
+  void copy_to_host(void* to, const void* from, size_t bytes, Stream stream) override {
+    copy(to, from, bytes, cudaMemcpyDeviceToHost, stream);
+  }
+  void copy_on_device(void* to, const void* from, size_t bytes, Stream stream) override {
+    copy(to, from, bytes, cudaMemcpyDeviceToDevice, stream);
+  }
+  void fill(void* to, unsigned char value, size_t bytes, Stream stream) override {
+    use(stream.device.index);
+    cuda_check(cudaMemsetAsync(to, value, bytes, native(stream)), "cudaMemsetAsync");
+  }
+
+  void* create_stream(int device) override {
+    use(device);
+    cudaStream_t stream = nullptr;
+    cuda_check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
+    return stream;
+  }
+  void destroy_stream(Stream stream) override {
+    use(stream.device.index);
+    cuda_check(cudaStreamDestroy(native(stream)), "cudaStreamDestroy");
+  }
+  void synchronize(Stream stream) override {
+    use(stream.device.index);
+    cuda_check(cudaStreamSynchronize(native(stream)), "cudaStreamSynchronize");
+  }
+
+  void* create_event(int device) override {
+    use(device);
+    cudaEvent_t event = nullptr;
+    cuda_check(cudaEventCreate(&event), "cudaEventCreate");
+    return event;
+  }
+  void destroy_event(int device, void* event) override {
+    use(device);
+    cuda_check(cudaEventDestroy(native(event)), "cudaEventDestroy");
+  }
+  void record(void* event, Stream stream) override {
+    use(stream.device.index);
+    cuda_check(cudaEventRecord(native(event), native(stream)), "cudaEventRecord");
+  }
+  void wait(Stream stream, void* event) override {
+    use(stream.device.index);
+    cuda_check(cudaStreamWaitEvent(native(stream), native(event)), "cudaStreamWaitEvent");
+  }
+  bool is_done(void* event) override {
+    const cudaError_t error = cudaEventQuery(native(event));
+    if (error == cudaErrorNotReady) return false;
+    cuda_check(error, "cudaEventQuery");
+    return true;
+  }
+  double milliseconds(void* begin, void* end) override {
+    float ms = 0;
+    cuda_check(cudaEventElapsedTime(&ms, native(begin), native(end)), "cudaEventElapsedTime");
+    return double(ms);
+  }
+
+ private:
+  /// False if the device has no memory, which is no error here.
+  static bool or_null(cudaError_t result, const char* call) {
+    if (result == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
+      return false;
+    }
+    cuda_check(result, call);
+    return true;
+  }
+
+  static void copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, Stream stream) {
+    use(stream.device.index);
+    cuda_check(cudaMemcpyAsync(to, from, bytes, kind, native(stream)), "cudaMemcpyAsync");
+  }
+};
+
+}  // namespace
+}  // namespace apprentice::kernels
+
+APPRENTICE_UNIT(runtime_cuda) {
+  apprentice::set_runtime(apprentice::Device::Kind::cuda,
+                          std::make_unique<apprentice::kernels::CudaRuntime>());
+}
