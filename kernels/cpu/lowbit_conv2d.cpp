@@ -215,7 +215,8 @@ std::string refuse(const typename LowbitConv2d<Bits>::Args& args) {
 }
 
 template <int Bits>
-void add(const std::string& family, int priority, const Isa& isa, const std::string& missing) {
+[[maybe_unused]] void add(const std::string& family, int priority, const Isa& isa,
+                          const std::string& missing) {
   using Op = LowbitConv2d<Bits>;
   using Args = typename Op::Args;
   kernel_table<Op>().add(
@@ -243,4 +244,10 @@ APPRENTICE_UNIT(lowbit_conv2d) {
   add<2>("vnni", 20, {16, vnni::lowbit_strip, true}, no_vnni);
   add<4>("vnni", 20, {16, vnni::lowbit_strip, true}, no_vnni);
 #endif
+#elif APPRENTICE_ARM64
+  using namespace apprentice::kernels;
+  const bool dot = apprentice::cpu_features().neon_dot;
+  const std::string missing = dot ? "" : "this CPU has no dot product of Armv8.2";
+  add<2>("neon", 20, {4, neon::lowbit_strip, false}, missing);
+  add<4>("neon", 20, {4, neon::lowbit_strip, false}, missing);
 }

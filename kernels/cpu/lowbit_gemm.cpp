@@ -4,8 +4,9 @@
 // multiplies them with all rows, tile after tile. With few rows unpacking would not pay: threads
 // share the outputs, and `gemv` reads the packed weights.
 //
-// The u8 by s8 products of the tiles take signed x as x + 128; those of gemv take unsigned x as
-// x - 128. What that changes, 128 times the sum of an output's codes, is where its sum starts.
+// The u8 by s8 products of the tiles take signed x as x + 128; those of gemv, and the s8 by s8 ones
+// of NEON, take unsigned x as x - 128. What that changes, 128 times the sum of an output's codes, is
+// where its sum starts.
 #include <omp.h>
 
 #include <algorithm>
@@ -49,6 +50,8 @@ struct Problem {
   const GemmIsa* isa;
   GemmOutputs outputs;
 
+  /// Do tiles take x with the sign bit turned?
+  bool flips() const { return x_signed != isa->signed_x; }
   int64_t block_depth() const { return kind == GemmWeights::int4 ? 8 : 16; }
   /// 2 * 255 * 1 * 64 and 2 * 255 * 8 * 8 are 32640 each.
   int64_t narrow_steps() const { return kind == GemmWeights::int4 ? 8 : 64; }
@@ -89,13 +92,13 @@ struct Rows {
   int64_t step;
 };
 
-/// Rows with a sign, and rows that end within a block of weights, are copied.
+/// Rows whose sign is not the tiles', and rows that end within a block of weights, are copied.
 Rows prepare_rows(const Problem& p, int64_t row, int64_t rows) {
-  if (!p.x_signed && p.k % p.block_depth() == 0) return {p.x + row * p.k, p.k};
+  if (!p.flips() && p.k % p.block_depth() == 0) return {p.x + row * p.k, p.k};
   static thread_local Scratch memory;
   const int64_t step = (p.k + 63) / 64 * 64 + 64;
   uint8_t* to = memory.get<uint8_t>(rows * step);
-  copy_rows(p, row, rows, p.x_signed ? 0x80 : 0, step, to);
+  copy_rows(p, row, rows, p.flips() ? 0x80 : 0, step, to);
   return {to, step};
 }
 
@@ -130,7 +133,7 @@ GemmTile first_tile(const Problem& p, const Piece& piece) {
   tile.from = tile.to;
   tile.from_step = width;
   if (piece.first) {
-    tile.from = p.x_signed ? p.start(piece.group) : kZeros;
+    tile.from = p.flips() ? p.start(piece.group) : kZeros;
     tile.from_step = 0;
   }
   if (is_direct(p, piece)) {
@@ -335,5 +338,9 @@ APPRENTICE_UNIT(lowbit_gemm) {
   static const GemmIsa narrow_vnni = avxvnni::lowbit_gemm(avx2::lowbit_gemm);
   add_all("avxvnni", 15, narrow_vnni, cpu.avx_vnni ? "" : "this CPU has no AVX-VNNI");
   add_all("vnni", 20, vnni::lowbit_gemm, cpu.avx512_vnni ? "" : "this CPU has no AVX-512-VNNI");
+#elif APPRENTICE_ARM64
+  using namespace apprentice::kernels;
+  const bool dot = apprentice::cpu_features().neon_dot;
+  add_all("neon", 20, neon::lowbit_gemm, dot ? "" : "this CPU has no dot product of Armv8.2");
 #endif
 }

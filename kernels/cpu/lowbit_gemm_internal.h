@@ -18,9 +18,9 @@ enum class GemmWeights { ternary, two_step, int4 };
 /// Sums of some rows of x over one group of outputs, after its weights were unpacked:
 ///   to[row][j] = from[row][j] + sum_{step, b<4} x[row][4 step + b] * w[step][j][b]
 struct GemmTile {
-  const uint8_t* x;
-  int64_t x_step;  ///< bytes from row to row
-  int8_t* w;       ///< [steps][panels * lanes][4]
+  const uint8_t* x;  ///< s8 of kernels with signed_x
+  int64_t x_step;    ///< bytes from row to row
+  int8_t* w;         ///< [steps][panels * lanes][4]
   int64_t steps;
   int64_t narrow_steps;  ///< steps whose sums of two products each fit an s16
   const int32_t* from;   ///< [rows][panels * lanes]
@@ -71,6 +71,9 @@ struct GemmIsa {
   /// [rows][panels][lanes].
   void (*finish)(const GemmOutputs& outputs, const int32_t* sums, int64_t panels, int64_t row,
                  int64_t rows, int64_t first);
+  /// Tiles, too, take signed x: unsigned x comes as x - 128 to both. Else x of a tile is unsigned,
+  /// and signed x comes as x + 128.
+  bool signed_x = false;
 };
 
 namespace vnni {
@@ -85,5 +88,9 @@ namespace avx2 {
 extern const GemmIsa lowbit_gemm;
 void lowbit_gemv(GemmWeights kind, const GemvTile& tile, int64_t packed_panels, int64_t rows);
 }  // namespace avx2
+namespace neon {
+extern const GemmIsa lowbit_gemm;
+void lowbit_gemv(GemmWeights kind, const GemvTile& tile, int64_t packed_panels, int64_t rows);
+}  // namespace neon
 
 }  // namespace apprentice::kernels

@@ -14,8 +14,8 @@ namespace apprentice::kernels {
 ///
 /// The taps of an output pixel are `runs` stretches of `run_steps` groups of 4 input bytes:
 ///   acc[o] = sum_{run, step, b<4} x_pixel[run_offset[run] + 4*step + b] * t[o, ...]
-/// Weights are s8 panels of `lanes` outputs (16 for AVX-512, 8 for AVX2), zero behind the last:
-/// [block][P, N if two_step][run][step][lane][4].
+/// Weights are s8 panels of `lanes` outputs (16 for AVX-512, 8 for AVX2, 4 for NEON), zero behind
+/// the last: [block][P, N if two_step][run][step][lane][4].
 struct LowbitStrip {
   const uint8_t* x;    ///< first byte of the first pixel's window
   int64_t row_step;    ///< bytes from a window to that of the next output row
@@ -37,6 +37,7 @@ struct LowbitStrip {
   int64_t flush_steps;  ///< steps whose products of pairs fit an s16 sum
 
   int32_t *acc, *negative;  ///< [rows, cols, out] or null
+  float* acc_f32;           ///< [rows, cols, out] or null
   uint8_t* y;               ///< [rows, cols, out] or null
   const float *a, *a_negative, *b;
   float r, max_code;
@@ -49,6 +50,9 @@ namespace vnni {
 void lowbit_strip(const LowbitStrip& strip);
 }
 namespace avx2 {
+void lowbit_strip(const LowbitStrip& strip);
+}
+namespace neon {
 void lowbit_strip(const LowbitStrip& strip);
 }
 

@@ -169,7 +169,7 @@ void run(const typename LowbitConv2d<Bits>::Args& args) {
 
 /// Products of one channel that the direct kernel needs along an axis: the taps inside of the
 /// image.
-int64_t taps_inside(int64_t size, int64_t padding) {
+[[maybe_unused]] int64_t taps_inside(int64_t size, int64_t padding) {
   const int64_t out = size + 2 * padding - 2;
   int64_t taps = 0;
   for (int64_t at = 0; at < out; ++at) {

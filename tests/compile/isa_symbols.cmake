@@ -10,7 +10,7 @@ foreach(object IN LISTS OBJECTS)
   execute_process(COMMAND ${NM} --defined-only --demangle ${object} OUTPUT_VARIABLE symbols
                   COMMAND_ERROR_IS_FATAL ANY)
   string(REGEX MATCHALL "[0-9a-f]+ [WVu] [^\n]+" weak "${symbols}")
-  list(FILTER weak EXCLUDE REGEX "::(avx2|avxvnni|avx512|vnni)::|DW\\.ref\\.__gxx_personality")
+  list(FILTER weak EXCLUDE REGEX "::(avx2|avxvnni|avx512|vnni|neon)::|DW\\.ref\\.__gxx_personality")
   foreach(symbol IN LISTS weak)
     string(APPEND found "\n${object}: ${symbol}")
   endforeach()

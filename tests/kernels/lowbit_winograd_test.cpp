@@ -185,6 +185,7 @@ TEST_CASE("Winograd kernels leave few channels and tiny images to the direct ker
     for (const auto& k : kernels_with<2>("winograd")) all.insert(k.yield(problem.args()));
     return all;
   };
+  if (kernels_with<2>("winograd").empty()) return;  // they are for x86-64
   using Reasons = std::set<std::string>;
   CHECK(reasons({1, 9, 9, 31, 8, 3, 1, 1, 1, false, 63}) ==
         Reasons{"31 input channels: direct is faster"});
