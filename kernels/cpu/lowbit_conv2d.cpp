@@ -243,11 +243,11 @@ APPRENTICE_UNIT(lowbit_conv2d) {
   add<4>("avx2", 10, {8, avx2::lowbit_strip, false}, no_avx2);
   add<2>("vnni", 20, {16, vnni::lowbit_strip, true}, no_vnni);
   add<4>("vnni", 20, {16, vnni::lowbit_strip, true}, no_vnni);
-#endif
 #elif APPRENTICE_ARM64
   using namespace apprentice::kernels;
   const bool dot = apprentice::cpu_features().neon_dot;
   const std::string missing = dot ? "" : "this CPU has no dot product of Armv8.2";
   add<2>("neon", 20, {4, neon::lowbit_strip, false}, missing);
   add<4>("neon", 20, {4, neon::lowbit_strip, false}, missing);
+#endif
 }
