@@ -43,6 +43,7 @@ function(apprentice_install_headers name folder)
   endforeach()
   install(DIRECTORY ${folder}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/apprentice/${name}
           FILES_MATCHING PATTERN "*.h" PATTERN "*_internal.h" EXCLUDE PATTERN cuda EXCLUDE
+          PATTERN simt EXCLUDE
           ${targets_below})
 endfunction()
 

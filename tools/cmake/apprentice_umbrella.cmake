@@ -1,5 +1,6 @@
 # The target apprentice::apprentice (everything) and its generated header <apprentice/apprentice.h>,
-# which includes every public header; *_internal.h are private.
+# which includes every public header; *_internal.h are private, and so are cuda/ and simt/, which only
+# kernels include.
 get_property(targets GLOBAL PROPERTY APPRENTICE_TARGETS)
 add_library(apprentice_apprentice INTERFACE)
 add_library(apprentice::apprentice ALIAS apprentice_apprentice)
@@ -12,7 +13,7 @@ foreach(name IN LISTS targets)
   file(GLOB headers RELATIVE ${folder} CONFIGURE_DEPENDS ${folder}/*.h ${folder}/*/*.h)
   foreach(header IN LISTS headers)
     set(owned ${header})
-    list(FILTER owned EXCLUDE REGEX "_internal\\.h$|^base/|^dense/|^packed/")
+    list(FILTER owned EXCLUDE REGEX "_internal\\.h$|^base/|^cuda/|^dense/|^packed/|^simt/")
     if(owned)
       string(APPEND includes "#include <apprentice/${name}/${header}>\n")
     endif()

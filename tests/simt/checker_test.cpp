@@ -1,0 +1,180 @@
+#include <simt/faults.h>
+#include <simt/kernel_test.h>
+#include <simt/pipelined_gemm.cuh>
+
+// What only the access checker sees, whatever order the threads ran in. The other builds skip
+// these.
+namespace apprentice {
+
+using Catch::Contains;
+using simt::Buffer;
+using testing::fault_of;
+
+template <bool Safe>
+SIMT_KERNEL neighbours(int* y) {
+  SIMT_SHARED(int, s, 64);
+  s[threadIdx.x] = int(threadIdx.x);
+  if (Safe) simt::sync_block();
+  y[threadIdx.x] = s[threadIdx.x ^ 32];
+}
+
+TEST_CASE("a read that no barrier orders after the write of another thread is a race") {
+  if (!simt::emu::checker_linked()) return;
+  const Buffer<int> y(64);
+  CHECK(fault_of([&] { simt::launch(neighbours<true>, 1, 64, 0, nullptr, y.data()); }) == "");
+  // Whichever comes first is reported: the read of what nobody has written yet, or the race.
+  CHECK_THAT(fault_of([&] { simt::launch(neighbours<false>, 1, 64, 0, nullptr, y.data()); }),
+             Contains("uninitialised") && Contains("checker_test.cpp:"));
+}
+
+SIMT_KERNEL shuffle_is_no_fence(int* y) {
+  SIMT_SHARED(int, s, 32);
+  s[threadIdx.x] = int(threadIdx.x);
+  const int other = simt::shfl_xor(int(threadIdx.x), 1);
+  y[threadIdx.x] = s[other];
+}
+
+TEST_CASE("a shuffle does not order shared memory, and the report names both places") {
+  if (!simt::emu::checker_linked()) return;
+  const Buffer<int> y(32);
+  CHECK_THAT(fault_of([&] { simt::launch(shuffle_is_no_fence, 1, 32, 0, nullptr, y.data()); }),
+             Contains("data race") && Contains("read after an unsynchronised write") &&
+                 Contains("checker_test.cpp:33 against checker_test.cpp:31"));
+}
+
+SIMT_KERNEL two_writers(int) {
+  SIMT_SHARED(int, s, 1);
+  s[0] = int(threadIdx.x);
+}
+
+TEST_CASE("two threads that write one place are a race") {
+  if (!simt::emu::checker_linked()) return;
+  CHECK_THAT(fault_of([] { simt::launch(two_writers, 1, 32, 0, nullptr, 0); }),
+             Contains("two unsynchronised writes"));
+}
+
+template <bool Safe>
+SIMT_KERNEL write_after_reads(int* y) {
+  SIMT_SHARED(int, s, 1);
+  if (threadIdx.x == 0) s[0] = 5;
+  simt::sync_block();
+  y[threadIdx.x] = s[0];
+  if (Safe) simt::sync_warp();
+  if (threadIdx.x == 31) s[0] = 6;
+}
+
+TEST_CASE("a write that is not ordered after the reads of all others is a race") {
+  if (!simt::emu::checker_linked()) return;
+  const Buffer<int> y(32);
+  CHECK(fault_of([&] { simt::launch(write_after_reads<true>, 1, 32, 0, nullptr, y.data()); }) ==
+        "");
+  // The last to arrive goes on first: here thread 0, so that the writer comes last.
+  const simt::emu::WithSettings reverse(simt::emu::Order::reverse, simt::emu::Arrival::lazy);
+  CHECK_THAT(fault_of([&] { simt::launch(write_after_reads<false>, 1, 32, 0, nullptr, y.data()); }),
+             Contains("write after an unsynchronised read"));
+}
+
+SIMT_KERNEL atomics_do_not_race(int* y) {
+  SIMT_SHARED(int, s, 1);
+  if (threadIdx.x == 0) s[0] = 0;
+  simt::sync_block();
+  simt::atomic_add(&s[0], 1);
+  simt::sync_block();
+  y[threadIdx.x] = s[0];
+}
+
+TEST_CASE("atomics on one place are no race") {
+  if (!simt::emu::checker_linked()) return;
+  const Buffer<int> y(32);
+  CHECK(fault_of([&] { simt::launch(atomics_do_not_race, 1, 32, 0, nullptr, y.data()); }) == "");
+}
+
+SIMT_KERNEL reads_past(const int* x, int* y, int at) { y[threadIdx.x] = x[int(threadIdx.x) + at]; }
+
+TEST_CASE("a read before or past a device buffer is reported with its place") {
+  if (!simt::emu::checker_linked()) return;
+  const Buffer<int> x(32), y(32);
+  for (int at : {-1, 1})
+    CHECK_THAT(
+        fault_of([&] { simt::launch(reads_past, 1, 32, 0, nullptr, x.data(), y.data(), at); }),
+        Contains("device buffer") && Contains("checker_test.cpp:"));
+}
+
+SIMT_KERNEL blocks_write(int* y, int stride) { y[blockIdx.x * unsigned(stride) + threadIdx.x] = 1; }
+
+TEST_CASE("two blocks that write the same byte are reported") {
+  if (!simt::emu::checker_linked()) return;
+  const Buffer<int> y(64);
+  CHECK(fault_of([&] { simt::launch(blocks_write, 2, 32, 0, nullptr, y.data(), 32); }) == "");
+  CHECK_THAT(fault_of([&] { simt::launch(blocks_write, 2, 32, 0, nullptr, y.data(), 31); }),
+             Contains("two blocks write byte 124"));
+}
+
+/// The producer warp overwrites what wgmma reads, unless it waits for the consumers.
+template <bool Safe>
+SIMT_KERNEL overwrites_operand(int* y) {
+  unsigned char* s = simt::dynamic_shared<unsigned char, 1024>();
+  for (int i = int(threadIdx.x); i < 64 * 32 / 16; i += 160)
+    simt::store_as(s + 16 * i, simt::U32x4{1, 2, 3, 4});
+  simt::sync_block();
+  if (threadIdx.x < 128) {
+    int d[4];
+    const uint64_t tile = simt::wgmma_descriptor(s, 16, 256, simt::Swizzle::b32);
+    simt::wgmma_fence();
+    simt::wgmma_m64k32<8>(d, tile, tile, false);
+    simt::wgmma_commit();
+    simt::wgmma_wait<0>();
+    y[threadIdx.x] = d[0];
+  }
+  if (Safe) simt::sync_block();
+  if (threadIdx.x >= 128) s[threadIdx.x] = 7;
+}
+
+TEST_CASE("writing what a wgmma reads, before its threads have waited, is a race") {
+  if (!simt::emu::checker_linked()) return;
+  const Buffer<int> y(128);
+  const auto run = [&](auto kernel) {
+    return fault_of([&] { simt::launch(kernel, 1, 160, 2048, nullptr, y.data()); });
+  };
+  CHECK(run(overwrites_operand<true>) == "");
+  CHECK_THAT(run(overwrites_operand<false>), Contains("data race"));
+}
+
+namespace {
+
+template <bool Swizzled>
+simt::emu::Statistics gemm_statistics() {
+  const auto x = testing::random_integers<int8_t>(64 * 128, -9, 9, 3);
+  const auto w = testing::random_integers<int8_t>(64 * 128, -1, 1, 4);
+  const auto dx = Buffer<int8_t>::from(x);
+  const auto dw = Buffer<uint32_t>::from(kernels::pack_ternary_words(w, 64, 128));
+  const Buffer<int> dy(64 * 64);
+  kernels::emu::launch_pipelined_gemm<Swizzled>(dx.data(), dw.data(), dy.data(), 64, 64, 128);
+  return simt::emu::last_statistics();
+}
+
+}  // namespace
+
+TEST_CASE("the checker counts bank conflicts: swizzled chunks have none, plain ones do") {
+  if (!simt::emu::checker_linked()) return;
+  const auto swizzled = gemm_statistics<true>(), plain = gemm_statistics<false>();
+  CHECK(swizzled.shared_wavefronts == swizzled.shared_ideal);
+  CHECK(plain.shared_ideal == swizzled.shared_ideal);
+  CHECK(plain.shared_wavefronts > 2 * swizzled.shared_wavefronts);
+}
+
+SIMT_KERNEL strided_read(const float* x, float* y, int stride) {
+  y[threadIdx.x] = x[int(threadIdx.x) * stride];
+}
+
+TEST_CASE("the checker counts sectors: a stride of 8 floats takes one for each lane") {
+  if (!simt::emu::checker_linked()) return;
+  const Buffer<float> x(32 * 8), y(32);
+  simt::launch(strided_read, 1, 32, 0, nullptr, x.data(), y.data(), 1);
+  CHECK(simt::emu::last_statistics().global_sectors == 4 + 4);
+  simt::launch(strided_read, 1, 32, 0, nullptr, x.data(), y.data(), 8);
+  CHECK(simt::emu::last_statistics().global_sectors == 32 + 4);
+  CHECK(simt::emu::last_statistics().global_ideal == 4 + 4);
+}
+
+}  // namespace apprentice
