@@ -23,8 +23,9 @@ struct GemmPanels final : Prepacked {
   Buffer memory;
   int64_t lanes = 0, panels = 0, blocks = 0;
   int64_t group_panels = 0;
-  /// `factor` times the sum of the codes of each output; if two steps, times how many are +1 and
-  /// how many -1: [panel][P and N if two steps][lane], 0 behind the last output.
+  int64_t span = 0;  ///< columns whose products are summed apart
+  /// `factor` times the sum of an output's codes in a span; if two steps, times how many are +1 and
+  /// how many -1: [span][panel][P and N if two steps][lane], 0 behind the last output.
   std::vector<int32_t> start;
 
   const uint8_t* data() const { return static_cast<const uint8_t*>(memory.data()); }
@@ -42,9 +43,15 @@ inline constexpr int code_offset = -min_code<Bits>;
 template <int Bits>
 inline constexpr int64_t block_depth = 4 * (8 / Bits);
 
+/// How a kernel wants its panels.
+struct GemmPanelsLayout {
+  int64_t lanes, group_panels;
+  bool two_step;
+  int32_t factor;  ///< of `start`
+  int64_t span;
+};
 template <int Bits>
-std::shared_ptr<const GemmPanels> make_gemm_panels(const PackedCodes<Bits>& weight, int64_t lanes,
-                                                   int64_t group_panels, bool two_step,
-                                                   int32_t factor);
+std::shared_ptr<const GemmPanels> make_gemm_panels(const PackedCodes<Bits>& weight,
+                                                   const GemmPanelsLayout& layout);
 
 }  // namespace apprentice::kernels

@@ -1,27 +1,21 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
-#include <string_view>
-#include <type_traits>
-
-#include <apprentice/base/view.h>
 
 namespace apprentice::kernels {
 
-/// Uniform codes as low-bit kernels read them:
-///   codes = clamp(rint(x * inv_step), min_code, max_code), half to even; NaN becomes min_code
-///   x [n], codes [n] u8 or s8; min_code <= max_code, both within the range of Code
-/// Exact: all kernels give the same codes, which are those of QuantizeUniform (kernels/quantize.h).
-template <class Code>
-struct QuantizeCodes {
-  static constexpr std::string_view name = "quantize_codes";
-  static constexpr std::string_view types = std::is_signed_v<Code> ? "f32s8" : "f32u8";
-  struct Args {
-    View1<const float> x;
-    View1<Code> codes;
-    float inv_step = 1;
-    int32_t min_code = 0, max_code = 127;
-  };
+/// How real activations become the codes that low-bit kernels read, as QuantizeUniform
+/// (kernels/quantize.h) does. Both bounds are codes: -128 to 127 of s8, 0 to 255 of u8.
+struct CodeGrid {
+  float inv_step = 1;
+  int32_t min_code = 0, max_code = 127;
 };
+
+/// clamp(rint(x * inv_step), min_code, max_code), half to even; NaN becomes min_code.
+inline int32_t quantize_code(float x, const CodeGrid& grid) {
+  const float t = x * grid.inv_step, low = float(grid.min_code), high = float(grid.max_code);
+  return !(t > low) ? grid.min_code : t > high ? grid.max_code : int32_t(std::rint(t));
+}
 
 }  // namespace apprentice::kernels

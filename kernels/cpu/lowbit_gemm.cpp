@@ -1,85 +1,34 @@
 // Low-bit GEMM on all cores. Threads form a grid over rows of x and groups of outputs. Within its
 // part a thread takes rows that fit the second cache level (kBlockBytes of x), group after group of
 // outputs: it unpacks the weights of up to kDepth columns into memory of the first level, then
-// multiplies them with all rows, tile after tile. With few rows unpacking would not pay: threads
-// share the outputs, and `gemv` reads the packed weights.
+// multiplies them with all rows, tile after tile. Where the processor unpacks beside the products
+// at no cost, every tile does so for itself, over all columns. With few rows unpacking would not
+// pay: threads share the outputs, and `gemv` reads the packed weights.
 //
 // The u8 by s8 products of the tiles take signed x as x + 128; those of gemv, and the s8 by s8 ones
-// of NEON, take unsigned x as x - 128. What that changes, 128 times the sum of an output's codes, is
-// where its sum starts.
+// of NEON, take unsigned x as x - 128. What that changes, 128 times the sum of an output's codes,
+// is where its sum starts.
+//
+// Columns with a scale of their own (spans) are summed apart; each sum is folded into f32 values,
+// in ascending order.
 #include <omp.h>
 
-#include <algorithm>
-#include <cstring>
 #include <string>
 
 #include <apprentice/base/cpu.h>
 #include <apprentice/base/unit.h>
-#include <apprentice/kernels/cpu/lowbit_gemm_internal.h>
+#include <apprentice/kernels/cpu/lowbit_gemm_problem_internal.h>
 #include <apprentice/kernels/lowbit_gemm.h>
-#include <apprentice/kernels/lowbit_gemm_panels_internal.h>
 
 namespace apprentice::kernels {
 namespace {
 
+using Problem = GemmProblem;
+using Scratch = GemmScratch;
+
 constexpr int64_t kBlockBytes = 512 * 1024, kDepth = 512;
 /// Rows that a thread takes at a time however long they are, and that are worth a thread.
 constexpr int64_t kLeastRows = 48, kLeastPart = 8;
-
-/// Memory of one thread that grows and stays.
-class Scratch {
- public:
-  template <class T>
-  T* get(int64_t count) {
-    const auto bytes = size_t(count) * sizeof(T);
-    if (!memory_ || memory_->bytes() < bytes) memory_ = std::make_unique<Buffer>(bytes);
-    return static_cast<T*>(memory_->data());
-  }
-
- private:
-  std::unique_ptr<Buffer> memory_;
-};
-
-/// A launch, its types resolved.
-struct Problem {
-  const uint8_t* x;  ///< [m, k], u8 or s8
-  bool x_signed;
-  int64_t m, k;
-  GemmWeights kind;
-  const GemmPanels* weights;
-  const GemmIsa* isa;
-  GemmOutputs outputs;
-
-  /// Do tiles take x with the sign bit turned?
-  bool flips() const { return x_signed != isa->signed_x; }
-  int64_t block_depth() const { return kind == GemmWeights::int4 ? 8 : 16; }
-  /// 2 * 255 * 1 * 64 and 2 * 255 * 8 * 8 are 32640 each.
-  int64_t narrow_steps() const { return kind == GemmWeights::int4 ? 8 : 64; }
-  /// Panels of sums that a packed panel gives.
-  int64_t parts() const { return kind == GemmWeights::two_step ? 2 : 1; }
-  /// Panels of a group's sums, and numbers of a row of them.
-  int64_t panels(int64_t group) const { return weights->width(group) * parts(); }
-  int64_t width(int64_t group) const { return panels(group) * isa->lanes; }
-  /// The most rows of a tile of a whole group.
-  int64_t tile_rows() const { return isa->tile_rows[isa->group_panels - 1]; }
-  int64_t first_output(int64_t group) const {
-    return group * weights->group_panels * weights->lanes;
-  }
-  const int32_t* start(int64_t group) const {
-    return weights->start.data() + first_output(group) * parts();
-  }
-};
-
-alignas(64) constexpr int32_t kZeros[kMostPanels * 16] = {};
-
-/// Copies rows of x, `step` bytes apart, each byte xor `flip`, and zeros behind.
-void copy_rows(const Problem& p, int64_t row, int64_t rows, uint8_t flip, int64_t step,
-               uint8_t* to) {
-  for (int64_t i = 0; i < rows; ++i, to += step) {
-    p.isa->copy(p.x + (row + i) * p.k, p.k, flip, to);
-    std::memset(to + p.k, 0, size_t(step - p.k));
-  }
-}
 
 /// What one thread multiplies: rows [row, row_end) by groups [group, group_end).
 struct Part {
@@ -92,13 +41,14 @@ struct Rows {
   int64_t step;
 };
 
-/// Rows whose sign is not the tiles', and rows that end within a block of weights, are copied.
+/// Rows that are quantized, whose sign is not the tiles', or that end within a block of weights are
+/// prepared in other memory.
 Rows prepare_rows(const Problem& p, int64_t row, int64_t rows) {
-  if (!p.flips() && p.k % p.block_depth() == 0) return {p.x + row * p.k, p.k};
+  if (p.x && !p.flips() && p.k % p.block_depth() == 0) return {p.x + row * p.k, p.k};
   static thread_local Scratch memory;
   const int64_t step = (p.k + 63) / 64 * 64 + 64;
   uint8_t* to = memory.get<uint8_t>(rows * step);
-  copy_rows(p, row, rows, p.flips() ? 0x80 : 0, step, to);
+  p.prepare_rows(row, rows, p.flips() ? 0x80 : 0, step, to);
   return {to, step};
 }
 
@@ -106,16 +56,18 @@ Rows prepare_rows(const Problem& p, int64_t row, int64_t rows) {
 struct Piece {
   Rows x;             ///< its columns of the first row
   int64_t row, rows;  ///< of the whole x
-  int64_t group, block, blocks;
-  bool first, last;  ///< of the pieces
+  int64_t group, block, blocks, span;
+  bool first, last;  ///< of the span
+  bool finishes;     ///< last of all
   int32_t* sums;     ///< of all rows, from piece to piece
   int8_t* w;         ///< for the unpacked weights
+  float* values;     ///< of all rows, from span to span
 };
 
 /// Can the last sums go where they are wanted, with nothing to finish?
 bool is_direct(const Problem& p, const Piece& piece) {
   const GemmOutputs& o = p.outputs;
-  return piece.last && !o.y && !o.two_step &&
+  return piece.finishes && !o.y && !o.two_step && !p.folds() &&
          p.first_output(piece.group) + p.width(piece.group) <= o.n;
 }
 
@@ -133,7 +85,7 @@ GemmTile first_tile(const Problem& p, const Piece& piece) {
   tile.from = tile.to;
   tile.from_step = width;
   if (piece.first) {
-    tile.from = p.flips() ? p.start(piece.group) : kZeros;
+    tile.from = p.flips() ? p.start(piece.span, piece.group) : kGemmZeros;
     tile.from_step = 0;
   }
   if (is_direct(p, piece)) {
@@ -143,46 +95,82 @@ GemmTile first_tile(const Problem& p, const Piece& piece) {
   return tile;
 }
 
-/// The first tile unpacks the weights for the others, which are of nearly equal height: a low one
-/// would wait for the latency of its few sums.
+/// What becomes of the sums of rows [row, row + rows) of a piece.
+void finish_rows(const Problem& p, const Piece& piece, const int32_t* sums, int64_t row,
+                 int64_t rows) {
+  if (!piece.last || is_direct(p, piece)) return;
+  const int64_t first = p.first_output(piece.group);
+  if (!p.folds()) {
+    p.isa->finish(p.outputs, sums, p.panels(piece.group), piece.row + row, rows, first);
+    return;
+  }
+  float* values = piece.values + row * p.outputs_of(piece.group);
+  p.fold(sums, piece.span, piece.group, rows, values);
+  if (piece.finishes) {
+    p.isa->finish_values(p.outputs, values, p.weights->width(piece.group), piece.row + row, rows,
+                         first);
+  }
+}
+
+/// Unless every tile unpacks for itself, the first one does so for the others, which are of nearly
+/// equal height: a low one would wait for the latency of its few sums.
 void multiply_piece(const Problem& p, const Piece& piece) {
   const int64_t panels = p.panels(piece.group), packed = p.weights->width(piece.group);
-  const int64_t first = p.first_output(piece.group);
-  const bool finishes = piece.last && !is_direct(p, piece);
+  const uint8_t* weights = p.weights->group(piece.group) + piece.block * packed * p.isa->lanes * 4;
+  const auto unpacking = p.isa->multiply_unpacking;
   GemmTile tile = first_tile(p, piece);
-  const auto advance = [&](int64_t row, int64_t rows) {
-    if (finishes) p.isa->finish(p.outputs, tile.to, panels, row, rows, first);
+  int64_t row = 0;
+  const auto advance = [&](int64_t rows) {
+    finish_rows(p, piece, tile.to, row, rows);
     tile.x += rows * tile.x_step;
     tile.from += rows * tile.from_step;
     tile.to += rows * tile.to_step;
-  };
-  const uint8_t* weights = p.weights->group(piece.group) + piece.block * packed * p.isa->lanes * 4;
-  const int64_t begun = p.isa->multiply_packed(p.kind, tile, weights, packed, piece.rows);
-  advance(piece.row, begun);
-  const int64_t left = piece.rows - begun, most = p.isa->tile_rows[panels - 1];
-  const int64_t tiles = std::max<int64_t>(1, (left + most - 1) / most), high = left % tiles;
-  int64_t row = piece.row + begun;
-  for (int64_t t = 0; row < piece.row + piece.rows; ++t) {
-    const int64_t rows = left / tiles + (t < high);
-    p.isa->multiply(tile, panels, rows);
-    advance(row, rows);
     row += rows;
+  };
+  if (!unpacking) advance(p.isa->multiply_packed(p.kind, tile, weights, packed, piece.rows));
+  const int64_t left = piece.rows - row, most = p.isa->tile_rows[panels - 1];
+  const int64_t tiles = std::max<int64_t>(1, (left + most - 1) / most), high = left % tiles;
+  for (int64_t t = 0; row < piece.rows; ++t) {
+    const int64_t rows = left / tiles + (t < high);
+    unpacking ? unpacking(p.kind, tile, weights, packed, rows)
+              : p.isa->multiply(tile, panels, rows);
+    advance(rows);
   }
+}
+
+/// Columns of a piece: those of a span, or equal parts of it that fit.
+int64_t piece_columns(const Problem& p) {
+  const int64_t depth = p.block_depth(), columns = std::min(p.span(), p.columns());
+  if (p.isa->multiply_unpacking || columns <= kDepth) return std::max(columns, depth);
+  const int64_t pieces = (columns + kDepth - 1) / kDepth;
+  return (columns / depth + pieces - 1) / pieces * depth;
 }
 
 /// Rows [row, row + rows) by one group.
 void multiply_group(const Problem& p, const Rows& x, int64_t row, int64_t rows, int64_t group) {
-  static thread_local Scratch weights, sums;
-  const int64_t width = p.width(group);
-  const int64_t depth = p.block_depth(), blocks = p.weights->blocks;
-  const int64_t pieces = std::max<int64_t>(1, (blocks * depth + kDepth - 1) / kDepth);
-  int8_t* w = weights.get<int8_t>((kDepth + depth) * width);
-  int32_t* kept = sums.get<int32_t>(rows * width);
-  for (int64_t i = 0; i < pieces; ++i) {
-    const int64_t block = i * blocks / pieces, count = (i + 1) * blocks / pieces - block;
-    const Rows columns{x.x + block * depth, x.step};
-    multiply_piece(p, {columns, row, rows, group, block, count, i == 0, i + 1 == pieces, kept, w});
+  static thread_local Scratch weights, sums, values;
+  const int64_t depth = p.block_depth(), columns = p.columns(), most = piece_columns(p);
+  Piece piece{};
+  piece.row = row, piece.rows = rows, piece.group = group;
+  piece.sums = sums.get<int32_t>(rows * p.width(group));
+  if (!p.isa->multiply_unpacking) piece.w = weights.get<int8_t>(most * p.width(group));
+  if (p.folds()) {
+    piece.values = values.get<float>(rows * p.outputs_of(group));
+    p.start_values(group, rows, piece.values);
   }
+  int64_t column = 0;
+  do {  // also without a column: the sums are then 0
+    piece.span = column / p.span();
+    const int64_t span_end = std::min((piece.span + 1) * p.span(), columns);
+    const int64_t end = std::min(column + most, span_end);
+    piece.x = {x.x + column, x.step};
+    piece.block = column / depth, piece.blocks = (end - column) / depth;
+    piece.first = column % p.span() == 0;
+    piece.last = end == span_end;
+    piece.finishes = end == columns;
+    multiply_piece(p, piece);
+    column = end;
+  } while (column < columns);
 }
 
 void multiply_part(const Problem& p, const Part& part) {
@@ -225,7 +213,7 @@ void run_many_rows(const Problem& p) {
   }
 }
 
-/// Signed rows of whole blocks, and their sums behind them.
+/// Signed rows of whole blocks, and the sums of their spans, [spans][m].
 struct FewRows {
   const int8_t* x;
   int64_t step;
@@ -234,34 +222,54 @@ struct FewRows {
 
 FewRows prepare_few_rows(const Problem& p) {
   static thread_local Scratch memory;
-  const int64_t step = (p.weights->blocks * p.block_depth() + 63) / 64 * 64;
-  auto* x = memory.get<uint8_t>(p.m * (step + 4));
+  const int64_t step = (p.columns() + 63) / 64 * 64, spans = p.spans();
+  auto* x = memory.get<uint8_t>(p.m * (step + 4 * spans));
   auto* sums = reinterpret_cast<int32_t*>(x + p.m * step);
-  copy_rows(p, 0, p.m, p.x_signed ? 0 : 0x80, step, x);
+  p.prepare_rows(0, p.m, p.x_signed ? 0 : 0x80, step, x);
   const auto* signed_x = reinterpret_cast<const int8_t*>(x);
   for (int64_t i = 0; i < p.m; ++i) {
-    int32_t sum = 0;
-    for (int64_t k = 0; k < p.k; ++k) sum += signed_x[i * step + k];
-    sums[i] = sum;
+    for (int64_t s = 0; s < spans; ++s) {
+      const int64_t end = std::min(p.k, (s + 1) * p.span());
+      int32_t sum = 0;
+      for (int64_t k = s * p.span(); k < end; ++k) sum += signed_x[i * step + k];
+      sums[s * p.m + i] = sum;
+    }
   }
   return {signed_x, step, sums};
 }
 
+/// Rows [row, row + rows) by one span of a group.
+void multiply_few_span(const Problem& p, const FewRows& x, int64_t row, int64_t rows, int64_t group,
+                       int64_t span, int32_t* sums) {
+  const int64_t column = span * p.span(), end = std::min(column + p.span(), p.columns());
+  const int64_t packed = p.weights->width(group), depth = p.block_depth();
+  const GemvTile tile{x.x + row * x.step + column,
+                      x.step,
+                      x.sums + span * p.m + row,
+                      p.weights->group(group) + column / depth * packed * p.isa->lanes * 4,
+                      (end - column) / depth,
+                      p.x_signed ? kGemmZeros : p.start(span, group),
+                      sums};
+  p.isa->gemv(p.kind, tile, packed, rows);
+}
+
 void multiply_few(const Problem& p, const FewRows& x, int64_t group) {
-  const int64_t panels = p.panels(group), packed = p.weights->width(group);
   alignas(64) int32_t sums[4 * kMostPanels * 16];
-  const int64_t most = p.isa->gemv_rows;
+  alignas(64) float values[4 * kMostPanels * 16];
+  const int64_t most = p.isa->gemv_rows, first = p.first_output(group);
   for (int64_t row = 0; row < p.m; row += most) {
     const int64_t rows = std::min(most, p.m - row);
-    const GemvTile tile{x.x + row * x.step,
-                        x.step,
-                        x.sums + row,
-                        p.weights->group(group),
-                        p.weights->blocks,
-                        p.x_signed ? kZeros : p.start(group),
-                        sums};
-    p.isa->gemv(p.kind, tile, packed, rows);
-    p.isa->finish(p.outputs, sums, panels, row, rows, p.first_output(group));
+    if (!p.folds()) {
+      multiply_few_span(p, x, row, rows, group, 0, sums);
+      p.isa->finish(p.outputs, sums, p.panels(group), row, rows, first);
+      continue;
+    }
+    p.start_values(group, rows, values);
+    for (int64_t s = 0; s < p.spans(); ++s) {
+      multiply_few_span(p, x, row, rows, group, s, sums);
+      p.fold(sums, s, group, rows, values);
+    }
+    p.isa->finish_values(p.outputs, values, p.weights->width(group), row, rows, first);
   }
 }
 
@@ -272,11 +280,21 @@ void run_few_rows(const Problem& p) {
   for (int64_t g = 0; g < groups; ++g) multiply_few(p, x, g);
 }
 
+/// Columns of a span: those of a group of columns, or all blocks.
+template <class X, int Bits>
+int64_t span_of(const typename LowbitGemm<X, Bits>::Args& args) {
+  const int64_t group = args.group_size, columns = args.weight.cols;
+  if (group > 0 && group < columns) return group;
+  constexpr int64_t kBlock = block_depth<Bits>;
+  return std::max<int64_t>(1, (columns + kBlock - 1) / kBlock) * kBlock;
+}
+
 template <class X, int Bits>
 std::shared_ptr<const GemmPanels> prepack(const typename LowbitGemm<X, Bits>::Args& args,
                                           const GemmIsa& isa) {
-  return make_gemm_panels(args.weight, isa.lanes, isa.group_panels / (args.two_step ? 2 : 1),
-                          args.two_step, std::is_signed_v<X> ? -128 : 128);
+  return make_gemm_panels(args.weight,
+                          {isa.lanes, isa.group_panels / (args.two_step ? 2 : 1), args.two_step,
+                           std::is_signed_v<X> ? -128 : 128, span_of<X, Bits>(args)});
 }
 
 template <class X, int Bits>
@@ -285,46 +303,76 @@ void run(const typename LowbitGemm<X, Bits>::Args& args, const GemmIsa& isa) {
   if (!args.prepacked) own = prepack<X, Bits>(args, isa);
   const Epilogue& e = args.epilogue;
   Problem p{};
-  p.x = reinterpret_cast<const uint8_t*>(args.x.data);
+  p.x = reinterpret_cast<const uint8_t*>(args.real_x ? nullptr : args.x.data);
+  p.real_x = args.real_x.data;
+  p.grid = {args.grid.inv_step, float(args.grid.min_code), float(args.grid.max_code)};
   p.x_signed = std::is_signed_v<X>;
-  p.m = args.x.size(0), p.k = args.weight.cols;
+  p.m = args.rows(), p.k = args.weight.cols;
   p.kind = Bits == 4       ? GemmWeights::int4
            : args.two_step ? GemmWeights::two_step
                            : GemmWeights::ternary;
   p.weights = static_cast<const GemmPanels*>(own ? own.get() : args.prepacked);
   p.isa = &isa;
-  p.outputs = {args.weight.rows, args.two_step,
-               args.acc.data,    args.acc_negative.data,
-               args.y.data,      args.residual.data,
-               e.a.data,         e.a_negative.data,
-               e.b.data,         e.r,
-               float(e.max_code)};
+  if (args.group_size > 0) {
+    p.span_a = args.group_a.data, p.span_a_negative = args.group_a_negative.data;
+  }
+  p.outputs = {args.weight.rows,  args.two_step,
+               args.acc.data,     args.acc_negative.data,
+               args.y.data,       args.residual.data,
+               e.a.data,          e.a_negative.data,
+               e.b.data,          e.r,
+               float(e.max_code), args.value.data};
   if (p.m == 0 || args.weight.rows == 0) return;
   p.m <= isa.few_rows ? run_few_rows(p) : run_many_rows(p);
 }
 
+/// Why the functions of an instruction set cannot do it, or "".
 template <class X, int Bits>
-void add(const std::string& family, int priority, const GemmIsa& isa, const std::string& missing) {
-  using Op = LowbitGemm<X, Bits>;
-  using Args = typename Op::Args;
-  const auto refuse = [missing](const Args& args) {
-    if (Bits == 4 && args.two_step) return std::string("two steps are for ternary weights");
-    return missing;
-  };
-  kernel_table<Op>().add({std::string(Op::name) + "_" + std::string(Op::types) + "_cpu_" + family,
-                          family, priority, refuse,
-                          [&isa](const Args& args, Stream) { run<X, Bits>(args, isa); },
-                          [&isa](const Args& args) -> std::shared_ptr<const Prepacked> {
-                            return prepack<X, Bits>(args, isa);
-                          }});
+std::string refuse(const typename LowbitGemm<X, Bits>::Args& args, const GemmIsa& isa) {
+  constexpr int64_t kDepthOf = block_depth<Bits>;
+  if (Bits == 4 && args.two_step) return "two steps are for ternary weights";
+  if (!isa.quantize || !isa.fold) return args.beyond_codes();
+  if (args.group_size == 0) return "";
+  if (args.weight.cols == 0) return "groups have no columns";
+  const bool whole = args.group_size % kDepthOf == 0 || args.group_size >= args.weight.cols;
+  return whole ? ""
+               : fmt::format("groups have {} columns, expected a multiple of {}", args.group_size,
+                             kDepthOf);
 }
 
-[[maybe_unused]] void add_all(const std::string& family, int priority, const GemmIsa& isa,
-                              const std::string& missing) {
-  add<uint8_t, 2>(family, priority, isa, missing);
-  add<uint8_t, 4>(family, priority, isa, missing);
-  add<int8_t, 2>(family, priority, isa, missing);
-  add<int8_t, 4>(family, priority, isa, missing);
+/// One way to compute it: `method` ends the names of its kernels; what is `missing` here, and why it
+/// is `slow`, or "".
+struct Way {
+  std::string family, method;
+  int priority;
+  const GemmIsa& isa;
+  std::string missing, slow;
+};
+
+template <class X, int Bits>
+void add(const Way& way) {
+  using Op = LowbitGemm<X, Bits>;
+  using Args = typename Op::Args;
+  const GemmIsa& isa = way.isa;
+  Kernel<Op> kernel{std::string(Op::name) + "_" + std::string(Op::types) + "_cpu_" + way.method,
+                    way.family,
+                    way.priority,
+                    [&isa, missing = way.missing](const Args& args) {
+                      return missing.empty() ? refuse<X, Bits>(args, isa) : missing;
+                    },
+                    [&isa](const Args& args, Stream) { run<X, Bits>(args, isa); },
+                    [&isa](const Args& args) -> std::shared_ptr<const Prepacked> {
+                      return prepack<X, Bits>(args, isa);
+                    }};
+  if (!way.slow.empty()) kernel.yield = [slow = way.slow](const Args&) { return slow; };
+  kernel_table<Op>().add(std::move(kernel));
+}
+
+[[maybe_unused]] void add_all(const Way& way) {
+  add<uint8_t, 2>(way);
+  add<uint8_t, 4>(way);
+  add<int8_t, 2>(way);
+  add<int8_t, 4>(way);
 }
 
 }  // namespace
@@ -334,13 +382,25 @@ APPRENTICE_UNIT(lowbit_gemm) {
 #if APPRENTICE_X86
   using namespace apprentice::kernels;
   const auto& cpu = apprentice::cpu_features();
-  add_all("avx2", 10, avx2::lowbit_gemm, cpu.avx2 ? "" : "this CPU has no AVX2");
+  add_all({"avx2", "avx2", 10, avx2::lowbit_gemm, cpu.avx2 ? "" : "this CPU has no AVX2", ""});
   static const GemmIsa narrow_vnni = avxvnni::lowbit_gemm(avx2::lowbit_gemm);
-  add_all("avxvnni", 15, narrow_vnni, cpu.avx_vnni ? "" : "this CPU has no AVX-VNNI");
-  add_all("vnni", 20, vnni::lowbit_gemm, cpu.avx512_vnni ? "" : "this CPU has no AVX-512-VNNI");
+  add_all(
+      {"avxvnni", "avxvnni", 15, narrow_vnni, cpu.avx_vnni ? "" : "this CPU has no AVX-VNNI", ""});
+  const std::string missing = cpu.avx512_vnni ? "" : "this CPU has no AVX-512-VNNI";
+  static const GemmIsa keeping = [] {
+    GemmIsa isa = vnni::lowbit_gemm;
+    isa.multiply_unpacking = nullptr;
+    return isa;
+  }();
+  add_all({"vnni", "vnni_keeping", 20, keeping, missing, ""});
+  // AMD has vector units that vpdpbusd does not use; Intel unpacks in those that it does.
+  const std::string slow =
+      __builtin_cpu_is("amd") ? "" : "this CPU unpacks in the units of vpdpbusd";
+  add_all({"vnni", "vnni", 25, vnni::lowbit_gemm, missing, slow});
 #elif APPRENTICE_ARM64
   using namespace apprentice::kernels;
   const bool dot = apprentice::cpu_features().neon_dot;
-  add_all("neon", 20, neon::lowbit_gemm, dot ? "" : "this CPU has no dot product of Armv8.2");
+  add_all({"neon", "neon", 20, neon::lowbit_gemm,
+           dot ? "" : "this CPU has no dot product of Armv8.2", ""});
 #endif
 }

@@ -21,6 +21,43 @@ void copy(const uint8_t* from, int64_t count, uint8_t flip, uint8_t* to) {
   for (; k < count; ++k) to[k] = from[k] ^ flip;
 }
 
+/// Codes of 8 numbers. Of vmaxps's operands the second comes through where one is NaN.
+inline __m256i codes_of(__m256 x, const GemmGrid& grid) {
+  const __m256 t = _mm256_mul_ps(x, _mm256_set1_ps(grid.inv_step));
+  const __m256 floored = _mm256_max_ps(t, _mm256_set1_ps(grid.low));
+  return _mm256_cvtps_epi32(_mm256_min_ps(floored, _mm256_set1_ps(grid.high)));
+}
+
+/// The low bytes of 8 numbers.
+inline long long low_bytes(__m256i codes) {
+  const __m256i bytes = _mm256_and_si256(codes, _mm256_set1_epi32(255));
+  const __m128i words =
+      _mm_packus_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
+  return _mm_cvtsi128_si64(_mm_packus_epi16(words, words));
+}
+
+inline void store_bytes(long long bytes, int64_t left, uint8_t* to) {
+  if (left >= kLanes) {
+    __builtin_memcpy(to, &bytes, 8);
+  } else {
+    for (int64_t k = 0; k < left; ++k) to[k] = uint8_t(bytes >> (8 * k));
+  }
+}
+
+/// The first `left` of 8 lanes, or all.
+inline __m256i lane_mask(int64_t left) {
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(int(left > kLanes ? kLanes : left)), lane);
+}
+
+void quantize(const float* from, int64_t count, const GemmGrid& grid, uint8_t flip, uint8_t* to) {
+  const __m256i bits = _mm256_set1_epi32(flip);
+  for (int64_t k = 0; k < count; k += kLanes) {
+    const __m256 x = _mm256_maskload_ps(from + k, lane_mask(count - k));
+    store_bytes(low_bytes(_mm256_xor_si256(codes_of(x, grid), bits)), count - k, to + k);
+  }
+}
+
 /// The 16 bytes `of(0)` to `of(15)` in each half.
 template <class Of>
 inline __m256i table(Of of) {
@@ -158,23 +195,8 @@ int64_t multiply_packed(GemmWeights kind, const GemmTile& t, const uint8_t* pack
   return done;
 }
 
-/// The first `left` of 8 lanes, or all.
-inline __m256i lane_mask(int64_t left) {
-  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(int(left > kLanes ? kLanes : left)), lane);
-}
-
 inline void store_codes(__m256 t, float max_code, int64_t left, uint8_t* y) {
-  t = _mm256_min_ps(_mm256_max_ps(t, _mm256_setzero_ps()), _mm256_set1_ps(max_code));
-  const __m256i code = _mm256_cvtps_epi32(t);
-  const __m128i words =
-      _mm_packus_epi32(_mm256_castsi256_si128(code), _mm256_extracti128_si256(code, 1));
-  const long long bytes = _mm_cvtsi128_si64(_mm_packus_epi16(words, words));
-  if (left >= kLanes) {
-    __builtin_memcpy(y, &bytes, 8);
-  } else {
-    for (int64_t k = 0; k < left; ++k) y[k] = uint8_t(bytes >> (8 * k));
-  }
+  store_bytes(low_bytes(codes_of(t, {1, 0, max_code})), left, y);
 }
 
 inline __m256 load_codes(const uint8_t* codes, int64_t left) {
@@ -223,6 +245,43 @@ void finish(const GemmOutputs& o, const int32_t* sums, int64_t panels, int64_t r
   }
 }
 
+void fold(const GemmFold& f) {
+  const int64_t parts = f.two_step ? 2 : 1, width = f.packed_panels * kLanes;
+  for (int64_t p = 0; p < f.packed_panels; ++p) {
+    const __m256i mask = lane_mask(f.outputs - p * kLanes);
+    const __m256 a = _mm256_maskload_ps(f.a + p * kLanes, mask);
+    __m256 a_negative{};
+    if (f.two_step) a_negative = _mm256_maskload_ps(f.a_negative + p * kLanes, mask);
+    const int32_t* sums = f.sums + p * parts * kLanes;
+    float* value = f.values + p * kLanes;
+    for (int64_t i = 0; i < f.rows; ++i, sums += parts * width, value += width) {
+      __m256 t = _mm256_loadu_ps(value);
+      if (f.two_step) {
+        const __m256i negative = _mm256_loadu_si256((const __m256i*)(sums + kLanes));
+        t = _mm256_fnmadd_ps(_mm256_cvtepi32_ps(negative), a_negative, t);
+      }
+      const __m256i acc = _mm256_loadu_si256((const __m256i*)sums);
+      _mm256_storeu_ps(value, _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc), a, t));
+    }
+  }
+}
+
+void finish_values(const GemmOutputs& o, const float* values, int64_t packed_panels, int64_t row,
+                   int64_t rows, int64_t first) {
+  for (int64_t i = row; i < row + rows; ++i) {
+    for (int64_t p = 0; p < packed_panels; ++p, values += kLanes) {
+      const int64_t output = first + p * kLanes, at = i * o.n + output, left = o.n - output;
+      if (left <= 0) continue;
+      __m256 t = _mm256_loadu_ps(values);
+      if (o.residual) {
+        t = _mm256_fmadd_ps(load_codes(o.residual + at, left), _mm256_set1_ps(o.r), t);
+      }
+      if (o.value) _mm256_maskstore_ps(o.value + at, lane_mask(left), t);
+      if (o.y) store_codes(t, o.max_code, left, o.y + at);
+    }
+  }
+}
+
 }  // namespace
 
 const GemmIsa lowbit_gemm{
@@ -236,6 +295,9 @@ const GemmIsa lowbit_gemm{
     .multiply = multiply,
     .gemv = lowbit_gemv,
     .finish = finish,
+    .quantize = quantize,
+    .fold = fold,
+    .finish_values = finish_values,
 };
 
 }  // namespace apprentice::kernels::avx2

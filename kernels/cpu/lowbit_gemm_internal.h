@@ -42,6 +42,23 @@ struct GemvTile {
   int32_t* to;          ///< [rows][panels][lanes]
 };
 
+/// CodeGrid (kernels/quantize_codes.h), its bounds as f32.
+struct GemmGrid {
+  float inv_step, low, high;
+};
+
+/// Sums of a span of columns with a scale of its own, added to what comes of all spans:
+///   value[row][j] = fmaf(f32(sum[row][j]), a[j], value[row][j])
+/// two steps: fmaf(f32(P), a[j], fmaf(-f32(N), a_negative[j], value))
+struct GemmFold {
+  const int32_t* sums;  ///< [rows][panels][lanes]
+  int64_t packed_panels, rows;
+  bool two_step;
+  const float *a, *a_negative;  ///< [outputs]
+  int64_t outputs;              ///< behind the last a value stays as it is
+  float* values;                ///< [rows][packed_panels][lanes]
+};
+
 /// What becomes of the sums: pointers as in the Args of LowbitGemm, rows of `n`.
 struct GemmOutputs {
   int64_t n;
@@ -51,6 +68,7 @@ struct GemmOutputs {
   const uint8_t* residual;
   const float *a, *a_negative, *b;
   float r, max_code;
+  float* value = nullptr;
 };
 
 /// The functions of one instruction set.
@@ -74,6 +92,19 @@ struct GemmIsa {
   /// Tiles, too, take signed x: unsigned x comes as x - 128 to both. Else x of a tile is unsigned,
   /// and signed x comes as x + 128.
   bool signed_x = false;
+  /// Null unless unpacking beside the products costs nothing: then it takes the place of the other
+  /// two for all columns of a span at once, with no w in its tiles.
+  void (*multiply_unpacking)(GemmWeights kind, const GemmTile& tile, const uint8_t* packed,
+                             int64_t packed_panels, int64_t rows) = nullptr;
+  /// to[k] = clamp(rint(from[k] * inv_step), low, high) ^ flip; NaN gives low. Null, as the next two:
+  /// x are codes, and an output has one scale.
+  void (*quantize)(const float* from, int64_t count, const GemmGrid& grid, uint8_t flip,
+                   uint8_t* to) = nullptr;
+  void (*fold)(const GemmFold& fold) = nullptr;
+  /// Stores rows [row, row + rows) of the outputs from `first` on, whose values are
+  /// [rows][packed_panels][lanes], without shortcut.
+  void (*finish_values)(const GemmOutputs& outputs, const float* values, int64_t packed_panels,
+                        int64_t row, int64_t rows, int64_t first) = nullptr;
 };
 
 namespace vnni {

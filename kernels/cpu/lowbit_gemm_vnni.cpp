@@ -28,6 +28,24 @@ void copy(const uint8_t* from, int64_t count, uint8_t flip, uint8_t* to) {
   _mm512_mask_storeu_epi8(to + k, rest, _mm512_xor_si512(last, bits));
 }
 
+/// Codes of 16 numbers. Of vmaxps's operands the second comes through where one is NaN.
+inline __m512i codes_of(__m512 x, const GemmGrid& grid) {
+  const __m512 t = _mm512_mul_ps(x, _mm512_set1_ps(grid.inv_step));
+  const __m512 floored = _mm512_max_ps(t, _mm512_set1_ps(grid.low));
+  return _mm512_cvt_roundps_epi32(_mm512_min_ps(floored, _mm512_set1_ps(grid.high)),
+                                  _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+void quantize(const float* from, int64_t count, const GemmGrid& grid, uint8_t flip, uint8_t* to) {
+  const __m512i bits = _mm512_set1_epi32(flip);
+  for (int64_t k = 0; k < count; k += 16) {
+    const int64_t left = count - k;
+    const auto mask = __mmask16(left >= 16 ? 0xffff : (1u << left) - 1);
+    const __m512i codes = codes_of(_mm512_maskz_loadu_ps(mask, from + k), grid);
+    _mm_mask_storeu_epi8(to + k, mask, _mm512_cvtepi32_epi8(_mm512_xor_si512(codes, bits)));
+  }
+}
+
 /// The 16 bytes `of(0)` to `of(15)` in each quarter.
 template <class Of>
 inline __m512i table(Of of) {
@@ -146,14 +164,24 @@ void tile(const GemmTile& t) {
   store_sums<Panels, Rows>(t, sums);
 }
 
-/// The same from packed weights, which it leaves unpacked at t.w: unpacking between the products
-/// takes less time than on its own, where it waits for memory.
-template <GemmWeights Kind, int Packed>
+/// One half, low or high, of the nibbles of a block.
+template <int Packed>
+inline void load_nibbles(const uint8_t* packed, int half, __m512i (&nibbles)[Packed]) {
+#pragma GCC unroll 4
+  for (int p = 0; p < Packed; ++p) {
+    const __m512i q = _mm512_load_si512(packed + p * 64);
+    nibbles[p] = _mm512_and_si512(half ? _mm512_srli_epi16(q, 4) : q, _mm512_set1_epi8(15));
+  }
+}
+
+/// The same from packed weights. If it keeps them, it leaves them unpacked at t.w: unpacking
+/// between the products takes less time than on its own, where it waits for memory. Else its
+/// registers are full of sums, and nibbles are read again for each field.
+template <GemmWeights Kind, int Packed, int Rows, bool Keeps>
 void packed_tile(const GemmTile& t, const uint8_t* packed) {
   using Of = Codes<Kind>;
-  constexpr int kPanels = Packed * Of::sums, Rows = kPackedRows;
+  constexpr int kPanels = Packed * Of::sums;
   const Of codes;
-  const __m512i nibble = _mm512_set1_epi8(15);
   TileSums<kPanels, Rows> sums;
   load_sums<kPanels, Rows>(t, sums);
   RowPointers<Rows> x(t);
@@ -163,21 +191,21 @@ void packed_tile(const GemmTile& t, const uint8_t* packed) {
 #pragma GCC unroll 2
     for (int half = 0; half < 2; ++half) {
       __m512i nibbles[Packed];
-#pragma GCC unroll 4
-      for (int p = 0; p < Packed; ++p) {
-        const __m512i q = _mm512_load_si512(packed + p * 64);
-        nibbles[p] = _mm512_and_si512(half ? _mm512_srli_epi16(q, 4) : q, nibble);
-      }
+      load_nibbles<Packed>(packed, half, nibbles);
       for (int p = half; p < Packed; p += 2) {
         _mm_prefetch((const char*)(packed + ahead + p * 64), _MM_HINT_T1);
       }
 #pragma GCC unroll 2
       for (int field = 0; field < Of::fields / 2; ++field) {
+        if (!Keeps && field > 0) {
+          asm("" : "+r"(packed));  // else the compiler knows them, and spills
+          load_nibbles<Packed>(packed, half, nibbles);
+        }
         __m512i w[kPanels];
 #pragma GCC unroll 4
         for (int p = 0; p < kPanels; ++p) {
           w[p] = codes.of(nibbles[p / Of::sums], field, p % Of::sums);
-          _mm512_store_si512(to + p * 64, w[p]);
+          if (Keeps) _mm512_store_si512(to + p * 64, w[p]);
         }
         add_step<kPanels, Rows>(x, w, sums);
         to += kPanels * 64;
@@ -203,18 +231,56 @@ void multiply(const GemmTile& t, int64_t panels, int64_t rows) {
   kTiles[panels - 1][rows - 1](t);
 }
 
-int64_t multiply_packed(GemmWeights kind, const GemmTile& t, const uint8_t* packed,
-                        int64_t packed_panels, int64_t) {
-  using PackedTile = void (*)(const GemmTile&, const uint8_t*);
+using PackedTile = void (*)(const GemmTile&, const uint8_t*);
+
+/// Of Packed panels: the tile that keeps what it unpacks, and the others by their rows.
+template <GemmWeights Kind, int Packed,
+          class Rows = std::make_integer_sequence<int, kTileRows[Packed * Codes<Kind>::sums - 1]>>
+struct PackedTiles;
+template <GemmWeights Kind, int Packed, int... Row>
+struct PackedTiles<Kind, Packed, std::integer_sequence<int, Row...>> {
+  static constexpr PackedTile keeping = packed_tile<Kind, Packed, kPackedRows, true>;
+  static constexpr PackedTile table[] = {packed_tile<Kind, Packed, Row + 1, false>...};
+};
+
+/// `of(tiles)` of the tiles for this many packed panels of this kind.
+template <class Of>
+PackedTile packed_tiles(GemmWeights kind, int64_t packed_panels, Of of) {
   constexpr auto kTernary = GemmWeights::ternary, kTwoStep = GemmWeights::two_step;
   constexpr auto kInt4 = GemmWeights::int4;
-  static constexpr PackedTile kTiles[][kMostPanels] = {
-      {packed_tile<kTernary, 1>, packed_tile<kTernary, 2>, packed_tile<kTernary, 3>,
-       packed_tile<kTernary, 4>},
-      {packed_tile<kTwoStep, 1>, packed_tile<kTwoStep, 2>},
-      {packed_tile<kInt4, 1>, packed_tile<kInt4, 2>, packed_tile<kInt4, 3>, packed_tile<kInt4, 4>}};
-  kTiles[int(kind)][packed_panels - 1](t, packed);
+  if (kind == kTwoStep) {
+    return packed_panels == 1 ? of(PackedTiles<kTwoStep, 1>()) : of(PackedTiles<kTwoStep, 2>());
+  }
+  switch (packed_panels + (kind == kInt4 ? 4 : 0)) {
+    case 1:
+      return of(PackedTiles<kTernary, 1>());
+    case 2:
+      return of(PackedTiles<kTernary, 2>());
+    case 3:
+      return of(PackedTiles<kTernary, 3>());
+    case 4:
+      return of(PackedTiles<kTernary, 4>());
+    case 5:
+      return of(PackedTiles<kInt4, 1>());
+    case 6:
+      return of(PackedTiles<kInt4, 2>());
+    case 7:
+      return of(PackedTiles<kInt4, 3>());
+    default:
+      return of(PackedTiles<kInt4, 4>());
+  }
+}
+
+int64_t multiply_packed(GemmWeights kind, const GemmTile& t, const uint8_t* packed,
+                        int64_t packed_panels, int64_t) {
+  packed_tiles(kind, packed_panels, [](auto tiles) { return tiles.keeping; })(t, packed);
   return kPackedRows;
+}
+
+void multiply_unpacking(GemmWeights kind, const GemmTile& t, const uint8_t* packed,
+                        int64_t packed_panels, int64_t rows) {
+  packed_tiles(kind, packed_panels, [rows](auto tiles) { return tiles.table[rows - 1]; })(t,
+                                                                                          packed);
 }
 
 /// Codes of some rows of 16 outputs, whose sums are `step` numbers apart.
@@ -303,6 +369,50 @@ void finish(const GemmOutputs& o, const int32_t* sums, int64_t panels, int64_t r
   }
 }
 
+inline __mmask16 lanes_of(int64_t left) {
+  return __mmask16(left >= kLanes ? 0xffff : left <= 0 ? 0 : (1u << left) - 1);
+}
+
+void fold(const GemmFold& f) {
+  const int64_t parts = f.two_step ? 2 : 1, width = f.packed_panels * kLanes;
+  for (int64_t p = 0; p < f.packed_panels; ++p) {
+    const __mmask16 mask = lanes_of(f.outputs - p * kLanes);
+    const __m512 a = _mm512_maskz_loadu_ps(mask, f.a + p * kLanes);
+    __m512 a_negative{};
+    if (f.two_step) a_negative = _mm512_maskz_loadu_ps(mask, f.a_negative + p * kLanes);
+    const int32_t* sums = f.sums + p * parts * kLanes;
+    float* value = f.values + p * kLanes;
+    for (int64_t i = 0; i < f.rows; ++i, sums += parts * width, value += width) {
+      __m512 t = _mm512_loadu_ps(value);
+      if (f.two_step) {
+        const __m512i negative = _mm512_loadu_si512(sums + kLanes);
+        t = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(negative), a_negative, t);
+      }
+      t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_loadu_si512(sums)), a, t);
+      _mm512_storeu_ps(value, t);
+    }
+  }
+}
+
+void finish_values(const GemmOutputs& o, const float* values, int64_t packed_panels, int64_t row,
+                   int64_t rows, int64_t first) {
+  const __m512 r = _mm512_set1_ps(o.r);
+  const GemmGrid grid{1, 0, o.max_code};
+  for (int64_t i = row; i < row + rows; ++i) {
+    for (int64_t p = 0; p < packed_panels; ++p, values += kLanes) {
+      const int64_t output = first + p * kLanes, at = i * o.n + output;
+      const __mmask16 mask = lanes_of(o.n - output);
+      __m512 t = _mm512_loadu_ps(values);
+      if (o.residual) {
+        const __m128i code = _mm_maskz_loadu_epi8(mask, o.residual + at);
+        t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(code)), r, t);
+      }
+      if (o.value) _mm512_mask_storeu_ps(o.value + at, mask, t);
+      if (o.y) _mm_mask_storeu_epi8(o.y + at, mask, _mm512_cvtepi32_epi8(codes_of(t, grid)));
+    }
+  }
+}
+
 }  // namespace
 
 const GemmIsa lowbit_gemm{
@@ -316,6 +426,10 @@ const GemmIsa lowbit_gemm{
     .multiply = multiply,
     .gemv = lowbit_gemv,
     .finish = finish,
+    .multiply_unpacking = multiply_unpacking,
+    .quantize = quantize,
+    .fold = fold,
+    .finish_values = finish_values,
 };
 
 }  // namespace apprentice::kernels::vnni

@@ -9,13 +9,25 @@ std::vector<BenchCase> cases(const BenchShape& shape) {
   return lowbit_cases(std::make_shared<LowbitGemmProblem<X, Bits>>(shape));
 }
 
+/// The same from f32 activations.
+template <class X, int Bits>
+std::vector<BenchCase> quantizing_cases(const BenchShape& shape) {
+  auto all = lowbit_cases(std::make_shared<LowbitGemmProblem<X, Bits>>(shape, true));
+  for (BenchCase& c : all) c.kernel = "quantizing_" + c.kernel;
+  return all;
+}
+
 }  // namespace
 }  // namespace apprentice::tools
 
 APPRENTICE_UNIT(lowbit_gemm) {
   using namespace apprentice::tools;
   benchmarks().add("ternary_gemm_u8", {"gemm", cases<uint8_t, 2>});
+  benchmarks().add("ternary_gemm_u8_quantizing", {"gemm", quantizing_cases<uint8_t, 2>});
   benchmarks().add("ternary_gemm_s8", {"gemm", cases<int8_t, 2>});
+  benchmarks().add("ternary_gemm_s8_quantizing", {"gemm", quantizing_cases<int8_t, 2>});
   benchmarks().add("int4_gemm_u8", {"gemm", cases<uint8_t, 4>});
+  benchmarks().add("int4_gemm_u8_quantizing", {"gemm", quantizing_cases<uint8_t, 4>});
   benchmarks().add("int4_gemm_s8", {"gemm", cases<int8_t, 4>});
+  benchmarks().add("int4_gemm_s8_quantizing", {"gemm", quantizing_cases<int8_t, 4>});
 }

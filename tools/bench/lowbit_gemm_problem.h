@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <map>
 
 #include <apprentice/kernels/lowbit_gemm.h>
@@ -7,51 +8,89 @@
 
 namespace apprentice::tools {
 
-/// A low-bit GEMM of random codes into s32.
+/// A low-bit GEMM of random codes into s32; of a shape with "group=" into f32, with a scale for
+/// each group of columns. If `quantizing`, its x are reals of the same codes, which it quantizes
+/// within the time that is taken.
 template <class X, int Bits>
 struct LowbitGemmProblem {
   using Op = kernels::LowbitGemm<X, Bits>;
+  using Args = typename Op::Args;
 
-  explicit LowbitGemmProblem(const BenchShape& s) {
+  explicit LowbitGemmProblem(const BenchShape& s, bool quantizing = false) {
     const int64_t m = s.at("m"), n = s.at("n"), k = s.at("k");
     std::mt19937 random(1);
     x.resize(size_t(m * k));
     for (X& code : x) code = X(random());
     weight = random_codes<Bits>(n, k, random);
-    acc.resize(size_t(m * n));
-    args.x = {x.data(), {m, k}};
     args.weight = {weight.data(), n, k};
-    args.acc = {acc.data(), {m, n}};
+    if (quantizing) {
+      args.grid = {1 / 0.25f, std::numeric_limits<X>::min(), std::numeric_limits<X>::max()};
+      for (const X code : x) real_x.push_back(0.25f * float(code));
+      args.real_x = {real_x.data(), {m, k}};
+    } else {
+      args.x = {x.data(), {m, k}};
+    }
+    if (s.sizes.count("group")) {
+      scale_groups(s.at("group"), random);
+    } else {
+      acc.resize(size_t(m * n));
+      args.acc = {acc.data(), {m, n}};
+    }
   }
 
-  double operations() const { return 2.0 * double(acc.size()) * double(args.weight.cols); }
-  double bytes() const { return double(x.size() + weight.size() + 4 * acc.size()); }
+  double operations() const {
+    return 2.0 * double(args.rows()) * double(args.weight.rows) * double(args.weight.cols);
+  }
+  double bytes() const {
+    const size_t out = acc.size() + values.size();
+    const size_t in = args.real_x ? 4 * real_x.size() : x.size();
+    return double(in + weight.size() + 4 * scales.size() + 4 * out);
+  }
 
   /// Against the reference kernel, on the first row and the last.
   std::string compare() {
-    for (const int64_t row : {int64_t(0), args.x.size(0) - 1}) {
-      auto& expected = expected_[row];
+    return args.value ? compare_rows(&Args::value, expected_values_)
+                      : compare_rows(&Args::acc, expected_);
+  }
+
+  std::vector<X> x;
+  std::vector<float> real_x, scales, values;
+  std::vector<uint8_t> weight;
+  std::vector<int32_t> acc;
+  Args args;
+
+ private:
+  void scale_groups(int64_t size, std::mt19937& random) {
+    const int64_t n = args.weight.rows, groups = (args.weight.cols + size - 1) / size;
+    std::uniform_real_distribution<float> scale(0.5f, 1.0f);
+    for (int64_t i = 0; i < groups * n; ++i) scales.push_back(scale(random));
+    args.group_size = size;
+    args.group_a = {scales.data(), {groups, n}};
+    values.resize(size_t(args.rows() * n));
+    args.value = {values.data(), {args.rows(), n}};
+  }
+
+  template <class T>
+  std::string compare_rows(View2<T> Args::*output, std::map<int64_t, std::vector<T>>& rows) {
+    const int64_t k = args.weight.cols, n = args.weight.rows;
+    for (const int64_t row : {int64_t(0), args.rows() - 1}) {
+      auto& expected = rows[row];
       if (expected.empty()) {
-        expected.resize(size_t(args.acc.size(1)));
+        expected.resize(size_t(n));
         auto one = args;
-        one.x.data += row * args.x.size(1);
-        one.x.sizes[0] = one.acc.sizes[0] = 1;
-        one.acc.data = expected.data();
+        if (one.x) one.x = {one.x.data + row * k, {1, k}};
+        if (one.real_x) one.real_x = {one.real_x.data + row * k, {1, k}};
+        one.*output = {expected.data(), {1, n}};
         kernels::kernel_table<Op>().kernels().back().run(one, {});
       }
-      const std::string wrong = compare_codes(acc.data() + row * args.acc.size(1), expected);
+      const std::string wrong = compare_codes((args.*output).data + row * n, expected);
       if (!wrong.empty()) return fmt::format("row {}: {}", row, wrong);
     }
     return "";
   }
 
-  std::vector<X> x;
-  std::vector<uint8_t> weight;
-  std::vector<int32_t> acc;
-  typename Op::Args args;
-
- private:
   std::map<int64_t, std::vector<int32_t>> expected_;  ///< by row
+  std::map<int64_t, std::vector<float>> expected_values_;
 };
 
 }  // namespace apprentice::tools

@@ -58,7 +58,9 @@ BenchCase case_of(std::shared_ptr<Problem> problem, bool int8) {
 }
 
 std::vector<BenchCase> cases(const BenchShape& shape) {
-  auto problem = std::make_shared<Problem>(shape);
+  BenchShape ungrouped = shape;
+  ungrouped.sizes.erase("group");  // it has one scale an output
+  auto problem = std::make_shared<Problem>(ungrouped);
   return {case_of(problem, false), case_of(problem, true)};
 }
 
