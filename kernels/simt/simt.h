@@ -21,6 +21,7 @@
 #include <apprentice/kernels/simt/device/memory.h>
 #include <apprentice/kernels/simt/device/mma.h>
 #include <apprentice/kernels/simt/device/sync.h>
+#include <apprentice/kernels/simt/device/tensor_map.h>
 #include <apprentice/kernels/simt/device/warp.h>
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
 #include <apprentice/kernels/simt/device/mbarrier.h>
@@ -33,6 +34,7 @@
 #include <apprentice/kernels/simt/emulated/memory.h>
 #include <apprentice/kernels/simt/emulated/mma.h>
 #include <apprentice/kernels/simt/emulated/sync.h>
+#include <apprentice/kernels/simt/emulated/tensor_map.h>
 #include <apprentice/kernels/simt/emulated/warp.h>
 #include <apprentice/kernels/simt/emulated/wgmma.h>
 #endif

@@ -7,7 +7,7 @@ namespace apprentice::kernels::SIMT_NS {
 
 /// a and b are images of the tiles in shared memory, of 64 * K and N * K bytes; a_fragments holds
 /// [step][thread][4] registers, which the register form takes instead of a.
-template <int N, class A, class B>
+template <int N, class A, class B, bool Registers>
 SIMT_KERNEL wgmma_tile(const simt::U32x4* a, const uint32_t* a_fragments, const simt::U32x4* b,
                        int* d_fragments, int steps, uint32_t leading_bytes, uint32_t stride_bytes,
                        uint32_t step_bytes, simt::Swizzle swizzle) {
@@ -25,10 +25,9 @@ SIMT_KERNEL wgmma_tile(const simt::U32x4* a, const uint32_t* a_fragments, const 
   for (int step = 0; step < steps; ++step) {
     const uint64_t descriptor_b = simt::wgmma_descriptor(shared_b + uint32_t(step) * step_bytes,
                                                          leading_bytes, stride_bytes, swizzle);
-    for (int r = 0; r < 4; ++r)
-      registers[r] = a_fragments ? a_fragments[(step * 128 + int(threadIdx.x)) * 4 + r] : 0;
+    for (int r = 0; r < 4; ++r) registers[r] = a_fragments[(step * 128 + int(threadIdx.x)) * 4 + r];
     simt::wgmma_fence();
-    if (a_fragments) {
+    if constexpr (Registers) {
       simt::wgmma_m64k32<N, A, B>(d, registers, descriptor_b, step > 0);
     } else {
       const uint64_t descriptor_a = simt::wgmma_descriptor(shared + uint32_t(step) * step_bytes,
@@ -72,8 +71,8 @@ struct Layout {
   }
 };
 
-template <int N, class A, class B>
-void check_wgmma(const Layout& layout, bool registers, unsigned seed) {
+template <int N, class A, class B, bool Registers>
+void check_wgmma(const Layout& layout, unsigned seed) {
   const int depth = 32 * layout.steps;
   const auto a = testing::random_bytes<A>(size_t(64 * depth), seed);
   const auto b = testing::random_bytes<B>(size_t(N * depth), seed + 1);
@@ -94,9 +93,9 @@ void check_wgmma(const Layout& layout, bool registers, unsigned seed) {
   const auto df = simt::Buffer<unsigned char>::from(fragments);
   const auto db = simt::Buffer<unsigned char>::from(b_image);
   const simt::Buffer<int> dd(128 * N / 2);
-  simt::launch(kernels::SIMT_NS::wgmma_tile<N, A, B>, 1, 128, a.size() + b.size(), nullptr,
-               reinterpret_cast<const simt::U32x4*>(da.data()),
-               registers ? reinterpret_cast<const uint32_t*>(df.data()) : nullptr,
+  simt::launch(kernels::SIMT_NS::wgmma_tile<N, A, B, Registers>, 1, 128, a.size() + b.size(),
+               nullptr, reinterpret_cast<const simt::U32x4*>(da.data()),
+               reinterpret_cast<const uint32_t*>(df.data()),
                reinterpret_cast<const simt::U32x4*>(db.data()), dd.data(), layout.steps,
                layout.leading_bytes, layout.stride_bytes, layout.step_bytes, layout.swizzle);
   const auto got = dd.values();
@@ -110,15 +109,15 @@ void check_wgmma(const Layout& layout, bool registers, unsigned seed) {
         expected += int(a[row * depth + k]) * int(b[column * depth + k]);
       wrong += got[t * (N / 2) + i] != expected;
     }
-  CAPTURE(N, registers, layout.steps, int(layout.swizzle));
+  CAPTURE(N, Registers, layout.steps, int(layout.swizzle));
   CHECK(wrong == 0);
 }
 
 template <int N>
 void check_width() {
   const Layout layout = Layout::swizzled(simt::Swizzle::b128, 4);
-  check_wgmma<N, int8_t, int8_t>(layout, false, N);
-  check_wgmma<N, int8_t, int8_t>(layout, true, N);
+  check_wgmma<N, int8_t, int8_t, false>(layout, N);
+  check_wgmma<N, int8_t, int8_t, true>(layout, N);
 }
 
 }  // namespace
@@ -146,20 +145,19 @@ KERNEL_TEST_CASE_SM90("wgmma of every width multiplies A of shared memory and of
 
 KERNEL_TEST_CASE_SM90("wgmma takes signed and unsigned operands in any mixture") {
   const Layout layout = Layout::swizzled(simt::Swizzle::b128, 4);
-  for (bool registers : {false, true}) {
-    check_wgmma<64, uint8_t, int8_t>(layout, registers, 1);
-    check_wgmma<64, int8_t, uint8_t>(layout, registers, 2);
-    check_wgmma<64, uint8_t, uint8_t>(layout, registers, 3);
-  }
+  check_wgmma<64, uint8_t, int8_t, false>(layout, 1);
+  check_wgmma<64, uint8_t, int8_t, true>(layout, 2);
+  check_wgmma<64, int8_t, uint8_t, false>(layout, 3);
+  check_wgmma<64, int8_t, uint8_t, true>(layout, 4);
+  check_wgmma<64, uint8_t, uint8_t, false>(layout, 5);
+  check_wgmma<64, uint8_t, uint8_t, true>(layout, 6);
 }
 
 KERNEL_TEST_CASE_SM90("wgmma reads tiles of every swizzle") {
-  for (bool registers : {false, true}) {
-    check_wgmma<32, int8_t, int8_t>(Layout::swizzled(simt::Swizzle::b64, 2), registers, 4);
-    check_wgmma<32, int8_t, int8_t>(Layout::swizzled(simt::Swizzle::b32, 1), registers, 5);
-    check_wgmma<32, int8_t, int8_t>(Layout::plain(1), registers, 6);
-    check_wgmma<32, int8_t, int8_t>(Layout::plain(3), registers, 7);
-  }
+  check_wgmma<32, int8_t, int8_t, false>(Layout::swizzled(simt::Swizzle::b64, 2), 4);
+  check_wgmma<32, int8_t, int8_t, false>(Layout::swizzled(simt::Swizzle::b32, 1), 5);
+  check_wgmma<32, int8_t, int8_t, false>(Layout::plain(1), 6);
+  check_wgmma<32, int8_t, int8_t, false>(Layout::plain(3), 7);
 }
 
 }  // namespace apprentice
