@@ -30,33 +30,65 @@ void convert(const void* from, void* to, int64_t count) {
   for (int64_t i = 0; i < count; ++i) target[i] = To(source[i]);
 }
 
+Device device_of(const TensorImpl& impl) { return impl.storage->buffer.device(); }
+
+/// To the host, converting.
 void copy_elements(const TensorImpl& from, void* to, Dtype to_dtype) {
   const int64_t count = from.shape.numel();
-  if (from.dtype == to_dtype) {
-    if (count > 0) std::memmove(to, from.bytes(), size_t(count) * size_of(to_dtype));
-    return;
+  const size_t bytes = size_t(count) * size_of(from.dtype);
+  const Device device = device_of(from);
+  if (from.dtype == to_dtype)
+    return copy_bytes(to, {}, from.bytes(), device, bytes, current_stream(device));
+  std::vector<std::byte> staging;
+  const void* source = from.bytes();
+  if (!device.is_cpu()) {
+    staging.resize(bytes);
+    copy_bytes(staging.data(), {}, source, device, bytes, current_stream(device));
+    source = staging.data();
   }
   with_dtype(from.dtype, "copy", [&]<class From>() {
-    with_dtype(to_dtype, "copy", [&]<class To>() { convert<From, To>(from.bytes(), to, count); });
+    with_dtype(to_dtype, "copy", [&]<class To>() { convert<From, To>(source, to, count); });
   });
+}
+
+/// Into `to`, converting, from and to any device.
+void copy_elements(const TensorImpl& from, TensorImpl& to) {
+  const Device source = device_of(from), target = device_of(to);
+  const size_t bytes = size_t(to.shape.numel()) * size_of(to.dtype);
+  if (target.is_cpu()) return copy_elements(from, to.bytes(), to.dtype);
+  if (from.dtype == to.dtype && (source.is_cpu() || source == target))
+    return copy_bytes(to.bytes(), target, from.bytes(), source, bytes, current_stream(target));
+  std::vector<std::byte> staging(bytes);
+  copy_elements(from, staging.data(), to.dtype);
+  copy_bytes(to.bytes(), target, staging.data(), {}, bytes, current_stream(target));
+}
+
+void note_write(TensorImpl& impl) { impl.storage->version.fetch_add(1, std::memory_order_relaxed); }
+
+const TensorImpl& require_host(const TensorImpl& impl) {
+  check<DeviceError>(device_of(impl).is_cpu(), "tensor: on {} and read on the host; use to(Device)",
+                     device_of(impl).str());
+  return impl;
 }
 
 }  // namespace
 
-Tensor Tensor::empty(const Shape& shape, Dtype dtype) {
+Tensor Tensor::empty(const Shape& shape, Dtype dtype, Device device) {
   // Every road to an operation passes here, so the dense kernels are in their tables before the
   // first.
   load_dense_units();
   auto impl = std::make_shared<TensorImpl>();
-  impl->storage = std::make_shared<Storage>(size_t(shape.numel()) * size_of(dtype));
+  impl->storage = std::make_shared<Storage>(size_t(shape.numel()) * size_of(dtype), device);
   impl->shape = shape;
   impl->dtype = dtype;
   return Tensor(std::move(impl));
 }
 
-Tensor Tensor::zeros(const Shape& shape, Dtype dtype) {
-  Tensor t = empty(shape, dtype);
-  std::memset(t.raw(), 0, size_t(t.numel()) * size_of(dtype));
+Tensor Tensor::zeros(const Shape& shape, Dtype dtype) { return empty({}, dtype).new_zeros(shape); }
+
+Tensor Tensor::new_zeros(const Shape& shape) const {
+  Tensor t = new_empty(shape);
+  fill_bytes(t.impl_->bytes(), 0, size_t(t.numel()) * size_of(dtype()), current_stream(device()));
   return t;
 }
 
@@ -71,37 +103,41 @@ Tensor Tensor::from(const std::vector<T>& values, const Shape& shape) {
   check<ShapeError>(int64_t(values.size()) == shape.numel(), "tensor: {} values for shape {}",
                     values.size(), shape.str());
   Tensor t = empty(shape, dtype_of<T>);
-  std::copy(values.begin(), values.end(), t.data<T>());
+  copy_bytes(t.impl_->bytes(), t.device(), values.data(), {}, values.size() * sizeof(T),
+             current_stream(t.device()));
   return t;
 }
 
 Tensor Tensor::scalar(double value, Dtype dtype) { return full({}, value, dtype); }
 
 Tensor Tensor::uniform(const Shape& shape, float low, float high, Rng& rng) {
-  Tensor t = empty(shape);
+  Tensor t = empty(shape, Dtype::f32, {});
   float* data = t.data<float>();
   // Rounding may reach `high`, which is not in the interval.
   const float last = std::max(std::nextafter(high, low), low);
   for (int64_t i = 0; i < t.numel(); ++i)
     data[i] = std::min(low + (high - low) * rng.uniform(), last);
-  return t;
+  return t.to(current_device());
 }
 
 Tensor Tensor::normal(const Shape& shape, float mean, float deviation, Rng& rng) {
-  Tensor t = empty(shape);
+  Tensor t = empty(shape, Dtype::f32, {});
   float* data = t.data<float>();
   for (int64_t i = 0; i < t.numel(); ++i) data[i] = mean + deviation * rng.normal();
-  return t;
+  return t.to(current_device());
 }
 
 const Shape& Tensor::shape() const { return require(impl_).shape; }
 Dtype Tensor::dtype() const { return require(impl_).dtype; }
 
+Device Tensor::device() const { return device_of(require(impl_)); }
+
 void* Tensor::raw() {
-  require(impl_).storage->version.fetch_add(1, std::memory_order_relaxed);
+  require_host(require(impl_));
+  note_write(*impl_);
   return impl_->bytes();
 }
-const void* Tensor::raw() const { return require(impl_).bytes(); }
+const void* Tensor::raw() const { return require_host(require(impl_)).bytes(); }
 
 template <class T>
 T* Tensor::data() {
@@ -112,6 +148,18 @@ template <class T>
 const T* Tensor::data() const {
   check_dtype(*this, dtype_of<T>);
   return static_cast<const T*>(raw());
+}
+
+template <class T>
+T* Tensor::pointer() {
+  check_dtype(*this, dtype_of<T>);
+  note_write(*impl_);
+  return reinterpret_cast<T*>(impl_->bytes());
+}
+template <class T>
+const T* Tensor::pointer() const {
+  check_dtype(*this, dtype_of<T>);
+  return reinterpret_cast<const T*>(impl_->bytes());
 }
 
 double Tensor::item() const {
@@ -131,16 +179,29 @@ std::vector<T> Tensor::to_vector() const {
 void Tensor::copy_from(const Tensor& other) {
   check<ShapeError>(shape() == other.shape(), "copy_from: got {}, expected {}", other.shape().str(),
                     shape().str());
-  copy_elements(*other.impl_, raw(), dtype());
+  note_write(*impl_);
+  copy_elements(*other.impl_, *impl_);
 }
 
 void Tensor::fill(double value) {
+  if (!device().is_cpu()) {
+    Tensor host = empty(shape(), dtype(), {});
+    host.fill(value);
+    return copy_from(host);
+  }
   with_dtype(dtype(), "fill", [&]<class T>() { std::fill_n(data<T>(), numel(), T(value)); });
 }
 
 Tensor Tensor::clone() const {
-  Tensor t = empty(shape(), dtype());
-  copy_elements(*impl_, t.raw(), dtype());
+  Tensor t = new_empty(shape());
+  copy_elements(*impl_, *t.impl_);
+  return t;
+}
+
+Tensor Tensor::to(Device device) const {
+  if (device == this->device()) return *this;
+  Tensor t = empty(shape(), dtype(), device);
+  copy_elements(*impl_, *t.impl_);
   return t;
 }
 
@@ -192,6 +253,8 @@ bool sole_owner(const Tensor& tensor) {
   template Tensor Tensor::from(const std::vector<T>&, const Shape&); \
   template T* Tensor::data<T>();                                     \
   template const T* Tensor::data<T>() const;                         \
+  template T* Tensor::pointer<T>();                                  \
+  template const T* Tensor::pointer<T>() const;                      \
   template std::vector<T> Tensor::to_vector<T>() const;
 APPRENTICE_TENSOR_OF(float)
 APPRENTICE_TENSOR_OF(double)

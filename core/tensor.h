@@ -7,9 +7,11 @@
 #include <vector>
 
 #include <apprentice/base/buffer.h>
+#include <apprentice/base/device.h>
 #include <apprentice/base/dtype.h>
 #include <apprentice/base/rng.h>
 #include <apprentice/base/shape.h>
+#include <apprentice/base/stream.h>
 #include <apprentice/base/view.h>
 
 namespace apprentice {
@@ -26,8 +28,9 @@ class Tensor {
  public:
   Tensor() = default;
 
-  /// Not initialised.
-  static Tensor empty(const Shape& shape, Dtype dtype = Dtype::f32);
+  /// Not initialised. This and the makers below make it on the current device (base/stream.h).
+  static Tensor empty(const Shape& shape, Dtype dtype = Dtype::f32,
+                      Device device = current_device());
   static Tensor zeros(const Shape& shape, Dtype dtype = Dtype::f32);
   static Tensor full(const Shape& shape, double value, Dtype dtype = Dtype::f32);
   /// A copy of `values`; ShapeError unless there are shape.numel() of them.
@@ -48,8 +51,15 @@ class Tensor {
   /// Size of an axis; negative axes count from the end.
   int64_t size(int axis) const { return shape().size(axis); }
   Dtype dtype() const;
+  /// Where the memory lies.
+  Device device() const;
+  /// Not initialised, of this dtype (or `dtype`) on this device.
+  Tensor new_empty(const Shape& shape) const { return empty(shape, dtype(), device()); }
+  Tensor new_empty(const Shape& shape, Dtype dtype) const { return empty(shape, dtype, device()); }
+  /// The same with zeros.
+  Tensor new_zeros(const Shape& shape) const;
 
-  /// The elements; DtypeError unless T is the dtype. Writing to a tensor that the graph has saved
+  /// The elements, on the CPU; DtypeError unless T is the dtype, DeviceError elsewhere. Writing to a tensor that the graph has saved
   /// makes backward() throw.
   template <class T>
   T* data();
@@ -57,14 +67,31 @@ class Tensor {
   const T* data() const;
   void* raw();
   const void* raw() const;
-  /// Same elements as a kernel takes them; ShapeError unless the rank is R.
+  /// Same elements as a kernel of this device takes them; ShapeError unless the rank is R.
   template <class T, int R>
   View<T, R> view() {
-    return {data<T>(), sizes_of_rank<R>()};
+    return {pointer<T>(), sizes_of_rank<R>()};
   }
   template <class T, int R>
   View<const T, R> view() const {
-    return {data<T>(), sizes_of_rank<R>()};
+    return {pointer<T>(), sizes_of_rank<R>()};
+  }
+  /// The same under other sizes with as many elements: one axis, or those given.
+  template <class T>
+  View1<T> flat() {
+    return {pointer<T>(), {numel()}};
+  }
+  template <class T>
+  View1<const T> flat() const {
+    return {pointer<T>(), {numel()}};
+  }
+  template <class T, size_t R>
+  View<T, int(R)> as(const std::array<int64_t, R>& sizes) {
+    return {pointer<T>(), sizes};
+  }
+  template <class T, size_t R>
+  View<const T, int(R)> as(const std::array<int64_t, R>& sizes) const {
+    return {pointer<T>(), sizes};
   }
   /// The only element, converted; ShapeError unless numel() is 1.
   double item() const;
@@ -79,6 +106,8 @@ class Tensor {
   Tensor clone() const;
   /// Same memory, not in the graph.
   Tensor detach() const;
+  /// The same values on another device, not in the graph; *this if it lies there.
+  Tensor to(Device device) const;
 
   // --- in the graph (each defined in core/ops) ---
   /// Same elements in another shape; one size may be -1.
@@ -113,6 +142,12 @@ class Tensor {
   Tensor alias(const Shape& shape, int64_t offset = 0) const;
 
  private:
+  /// The elements wherever they lie; DtypeError unless T is the dtype.
+  template <class T>
+  T* pointer();
+  template <class T>
+  const T* pointer() const;
+
   template <int R>
   std::array<int64_t, R> sizes_of_rank() const {
     check<ShapeError>(rank() == R, "view: shape {} has {} axes, expected {}", shape().str(), rank(),

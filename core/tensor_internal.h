@@ -10,7 +10,7 @@ namespace apprentice {
 
 /// Memory and how often somebody has asked to write to it.
 struct Storage {
-  explicit Storage(size_t bytes) : buffer(bytes) {}
+  Storage(size_t bytes, Device device) : buffer(bytes, device) {}
   Buffer buffer;
   std::atomic<uint64_t> version{0};
 };

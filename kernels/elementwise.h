@@ -57,17 +57,16 @@ void map_row(const A* a, int64_t a_step, const B* b, int64_t b_step, U* y, int64
 
 }  // namespace detail
 
-/// y = f(a, b) under NumPy broadcasting; y [y_shape] is dense and must not alias an input that is
-/// broadcast.
+/// y = f(a, b) under NumPy broadcasting as `plan` says; y [n] is dense and must not alias an input
+/// that is broadcast.
 template <class A, class B, class U, class F>
-void map_binary(const Shape& a_shape, const A* a, const Shape& b_shape, const B* b,
-                const Shape& y_shape, U* y, F f) {
-  if (y_shape.numel() == 0) return;
-  const BroadcastPlan plan = plan_broadcast(a_shape, b_shape, y_shape);
+void map_binary(const BroadcastPlan& plan, const A* a, const B* b, View1<U> y_view, F f) {
+  if (y_view.numel() == 0) return;
+  U* y = y_view.data;
   const int last = plan.rank - 1;
-  const int64_t n = plan.sizes[size_t(last)], rows = y_shape.numel() / n;
+  const int64_t n = plan.sizes[size_t(last)], rows = y_view.numel() / n;
   if (rows == 1 && plan.a_steps[size_t(last)] && plan.b_steps[size_t(last)])
-    return map_binary(View1<const A>{a, {n}}, View1<const B>{b, {n}}, View1<U>{y, {n}}, f);
+    return map_binary(View1<const A>{a, {n}}, View1<const B>{b, {n}}, y_view, f);
 #pragma omp parallel for schedule(static) if (rows * n >= kParallelElements)
   for (int64_t row = 0; row < rows; ++row) {
     int64_t rest = row, ia = 0, ib = 0;

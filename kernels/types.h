@@ -16,6 +16,12 @@ template <>
 inline constexpr std::string_view types_of<double> = "f64";
 template <>
 inline constexpr std::string_view types_of<uint8_t> = "u8";
+template <>
+inline constexpr std::string_view types_of<int8_t> = "s8";
+template <>
+inline constexpr std::string_view types_of<int32_t> = "s32";
+template <>
+inline constexpr std::string_view types_of<int64_t> = "s64";
 
 /// Distance from 1 to the next number of type T: twice the largest relative error of one rounding.
 template <class T>

@@ -1,7 +1,5 @@
 #include <apprentice/core/ops/arithmetic.h>
 
-#include <cmath>
-
 #include <apprentice/base/unit.h>
 #include <apprentice/core/op_samples.h>
 #include <apprentice/core/ops/elementwise_internal.h>
@@ -9,6 +7,9 @@
 #include <apprentice/core/tensor_internal.h>
 
 namespace apprentice {
+
+namespace f = kernels::functions;
+
 namespace {
 
 /// Shapes of two broadcast inputs, and who of them wants a gradient: what every vjp here needs.
@@ -27,41 +28,29 @@ struct Pair {
   bool wants_a, wants_b;
 };
 
-/// g where `first` is chosen, half of it in a tie.
-template <class Better>
-std::vector<Tensor> choice_grads(const char* op, const Pair& pair, const Tensor& a, const Tensor& b,
-                                 const Tensor& g, Better better) {
-  const auto share = [&](const Tensor& first, const Tensor& second) {
-    return mul(g, map_elements(op, first, second, [better](auto u, auto v) {
-                 using T = decltype(u);
-                 return u == v ? T(0.5) : better(u, v) ? T(1) : T(0);
-               }));
-  };
-  return pair.grads([&] { return share(a, b); }, [&] { return share(b, a); });
-}
-
-/// a where better(a, b) or a is NaN, else b.
-template <class Better>
-Tensor choose(const char* op, const Tensor& a, const Tensor& b, Better better) {
-  Tensor y =
-      map_elements(op, a, b, [better](auto u, auto v) { return better(u, v) || u != u ? u : v; });
+/// The one of a and b that F takes, with Share of the gradient to each.
+template <class F, class Share>
+Tensor choose(const char* op, const Tensor& a, const Tensor& b) {
+  Tensor y = map_elements<F>(op, a, b);
   const Pair pair(a, b);
   if (!pair.wanted()) return y;
-  return record(op, y, {a, b}, [op, pair, better, a = Saved(a), b = Saved(b)](const Tensor& g) {
-    return choice_grads(op, pair, a.get(), b.get(), g, better);
+  return record(op, y, {a, b}, [op, pair, a = Saved(a), b = Saved(b)](const Tensor& g) {
+    return pair.grads([&] { return mul(g, map_elements<Share>(op, a.get(), b.get())); },
+                      [&] { return mul(g, map_elements<Share>(op, b.get(), a.get())); });
   });
 }
 
-constexpr auto kGreater = [](auto u, auto v) { return u > v; };
-constexpr auto kLess = [](auto u, auto v) { return u < v; };
-
 /// A number as the tensor beside it, for operations that have no form of their own for numbers.
-Tensor like(const Tensor& x, double value) { return Tensor::scalar(value, x.dtype()); }
+Tensor like(const Tensor& x, double value) {
+  Tensor t = x.new_empty({});
+  t.fill(value);
+  return t;
+}
 
 }  // namespace
 
 Tensor add(const Tensor& a, const Tensor& b) {
-  Tensor y = map_elements("add", a, b, [](auto u, auto v) { return u + v; });
+  Tensor y = map_elements<f::add>("add", a, b);
   const Pair pair(a, b);
   if (!pair.wanted()) return y;
   return record("add", y, {a, b}, [pair](const Tensor& g) {
@@ -70,7 +59,7 @@ Tensor add(const Tensor& a, const Tensor& b) {
 }
 
 Tensor sub(const Tensor& a, const Tensor& b) {
-  Tensor y = map_elements("sub", a, b, [](auto u, auto v) { return u - v; });
+  Tensor y = map_elements<f::sub>("sub", a, b);
   const Pair pair(a, b);
   if (!pair.wanted()) return y;
   return record("sub", y, {a, b}, [pair](const Tensor& g) {
@@ -79,7 +68,7 @@ Tensor sub(const Tensor& a, const Tensor& b) {
 }
 
 Tensor mul(const Tensor& a, const Tensor& b) {
-  Tensor y = map_elements("mul", a, b, [](auto u, auto v) { return u * v; });
+  Tensor y = map_elements<f::mul>("mul", a, b);
   const Pair pair(a, b);
   if (!pair.wanted()) return y;
   const Saved for_b(pair.wants_b ? a : Tensor()), for_a(pair.wants_a ? b : Tensor());
@@ -89,7 +78,7 @@ Tensor mul(const Tensor& a, const Tensor& b) {
 }
 
 Tensor div(const Tensor& a, const Tensor& b) {
-  Tensor y = map_elements("div", a, b, [](auto u, auto v) { return u / v; });
+  Tensor y = map_elements<f::div>("div", a, b);
   const Pair pair(a, b);
   if (!pair.wanted()) return y;
   const Saved result(pair.wants_b ? y : Tensor());
@@ -99,59 +88,30 @@ Tensor div(const Tensor& a, const Tensor& b) {
   });
 }
 
-Tensor maximum(const Tensor& a, const Tensor& b) { return choose("maximum", a, b, kGreater); }
-Tensor minimum(const Tensor& a, const Tensor& b) { return choose("minimum", a, b, kLess); }
+Tensor maximum(const Tensor& a, const Tensor& b) {
+  return choose<f::maximum, f::share_of_maximum>("maximum", a, b);
+}
+Tensor minimum(const Tensor& a, const Tensor& b) {
+  return choose<f::minimum, f::share_of_minimum>("minimum", a, b);
+}
 Tensor maximum(const Tensor& a, double b) { return maximum(a, like(a, b)); }
 Tensor minimum(const Tensor& a, double b) { return minimum(a, like(a, b)); }
 
 Tensor neg(const Tensor& x) {
-  Tensor y = map_elements("neg", x, [](auto v) { return -v; });
+  Tensor y = map_elements<f::neg>("neg", x);
   return record("neg", y, {x}, [](const Tensor& g) { return std::vector{neg(g)}; });
 }
 
-Tensor abs(const Tensor& x) {
-  return unary_op(
-      "abs", x, [](auto v) { return std::abs(v); },
-      [](auto v) { return decltype(v)((v > 0) - (v < 0)); });
-}
-
-Tensor exp(const Tensor& x) {
-  return unary_op_of_result(
-      "exp", x, [](auto v) { return std::exp(v); }, [](auto y) { return y; });
-}
-
-Tensor log(const Tensor& x) {
-  return unary_op(
-      "log", x, [](auto v) { return std::log(v); }, [](auto v) { return 1 / v; });
-}
-
-Tensor sqrt(const Tensor& x) {
-  return unary_op_of_result(
-      "sqrt", x, [](auto v) { return std::sqrt(v); }, [](auto y) { return decltype(y)(0.5) / y; });
-}
-
-Tensor square(const Tensor& x) {
-  return unary_op(
-      "square", x, [](auto v) { return v * v; }, [](auto v) { return 2 * v; });
-}
-
+Tensor abs(const Tensor& x) { return unary_op<f::abs>("abs", x); }
+Tensor exp(const Tensor& x) { return unary_op_of_result<f::exp>("exp", x); }
+Tensor log(const Tensor& x) { return unary_op<f::log>("log", x); }
+Tensor sqrt(const Tensor& x) { return unary_op_of_result<f::sqrt>("sqrt", x); }
+Tensor square(const Tensor& x) { return unary_op<f::square>("square", x); }
 Tensor clamp(const Tensor& x, double low, double high) {
-  return unary_op(
-      "clamp", x,
-      [=](auto v) {
-        using T = decltype(v);
-        return v < T(low) ? T(low) : v > T(high) ? T(high) : v;
-      },
-      [=](auto v) { return decltype(v)(v >= decltype(v)(low) && v <= decltype(v)(high)); });
+  return unary_op<f::clamp>("clamp", x, {low, high});
 }
-
-Tensor round(const Tensor& x) {
-  return map_elements("round", x, [](auto v) { return std::nearbyint(v); });
-}
-
-Tensor sign(const Tensor& x) {
-  return map_elements("sign", x, [](auto v) { return decltype(v)((v > 0) - (v < 0)); });
-}
+Tensor round(const Tensor& x) { return map_elements<f::round>("round", x); }
+Tensor sign(const Tensor& x) { return map_elements<f::sign>("sign", x); }
 
 Tensor operator-(const Tensor& x) { return neg(x); }
 Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
@@ -160,15 +120,15 @@ Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }
 Tensor operator/(const Tensor& a, const Tensor& b) { return div(a, b); }
 
 Tensor operator+(const Tensor& a, double b) {
-  Tensor y = map_elements("add", a, [b](auto v) { return v + decltype(v)(b); });
+  Tensor y = map_elements<f::add_number>("add", a, {b});
   return record("add", y, {a}, [](const Tensor& g) { return std::vector{g}; });
 }
 Tensor operator*(const Tensor& a, double b) {
-  Tensor y = map_elements("mul", a, [b](auto v) { return v * decltype(v)(b); });
+  Tensor y = map_elements<f::mul_number>("mul", a, {b});
   return record("mul", y, {a}, [b](const Tensor& g) { return std::vector{g * b}; });
 }
 Tensor operator/(const Tensor& a, double b) {
-  Tensor y = map_elements("div", a, [b](auto v) { return v / decltype(v)(b); });
+  Tensor y = map_elements<f::div_number>("div", a, {b});
   return record("div", y, {a}, [b](const Tensor& g) { return std::vector{g / b}; });
 }
 Tensor operator-(const Tensor& a, double b) { return a + -b; }
@@ -180,10 +140,11 @@ Tensor operator/(double a, const Tensor& b) { return div(like(b, a), b); }
 void accumulate(Tensor& a, const Tensor& b) {
   check<ShapeError>(a.shape() == b.shape(), "gradient: got {}, expected {}", b.shape().str(),
                     a.shape().str());
+  check_beside("gradient", a, b);
   with_float(a.dtype(), "gradient", [&]<class T>() {
-    const View1<T> sum{a.data<T>(), {a.numel()}};
-    kernels::map_binary(View1<const T>(sum), View1<const T>{b.data<T>(), {b.numel()}}, sum,
-                        [](T u, T v) { return u + v; });
+    launch_beside<kernels::MapBinary<f::add, T>>(
+        a, {kernels::plan_broadcast(a.shape(), a.shape(), a.shape()), a.flat<T>().data,
+            b.flat<T>().data, a.flat<T>()});
   });
 }
 

@@ -87,9 +87,11 @@ Tensor grad_of_x(const Tensor& grad_y, const Tensor& weight, const Shape& shape,
 /// Gradients of weight and, if asked for, bias.
 std::pair<Tensor, Tensor> grad_of_weight(const Tensor& grad_y, const Tensor& x, const Shape& shape,
                                          bool with_bias, const Conv2dOptions& o) {
-  const auto make = grad_y.numel() == 0 ? Tensor::zeros : Tensor::empty;
-  Tensor grad_w = make(shape, x.dtype()), grad_bias;
-  if (with_bias) grad_bias = make({shape[0]}, x.dtype());
+  const auto make = [&](const Shape& of) {
+    return grad_y.numel() == 0 ? x.new_zeros(of) : x.new_empty(of);
+  };
+  Tensor grad_w = make(shape), grad_bias;
+  if (with_bias) grad_bias = make({shape[0]});
   if (grad_y.numel() == 0) return {grad_w, grad_bias};
   with_float(x.dtype(), "conv2d", [&]<class T>() {
     typename kernels::Conv2dBackwardWeight<T>::Args args;

@@ -1,62 +1,66 @@
 #pragma once
 
-#include <utility>
-
 #include <apprentice/core/autograd.h>
+#include <apprentice/core/ops/launch_internal.h>
 #include <apprentice/core/tensor.h>
-#include <apprentice/kernels/elementwise.h>
+#include <apprentice/kernels/map.h>
 
 namespace apprentice {
 
-/// y = f(x), f a function of one number of either float type.
+/// The numbers a and b of a function.
+struct Numbers {
+  double a = 0, b = 0;
+};
+
+/// y = F(x; a, b), F of kernels/functions.inc; with grad_y, y = grad_y F'(x; a, b). `op` is what
+/// errors call it.
 template <class F>
-Tensor map_elements(const char* op, const Tensor& x, F f) {
-  Tensor y = Tensor::empty(x.shape(), x.dtype());
+Tensor map_elements(const char* op, const Tensor& x, Numbers numbers = {},
+                    const Tensor& grad_y = {}) {
+  Tensor y = x.new_empty(x.shape());
   with_float(x.dtype(), op, [&]<class T>() {
-    const int64_t n = x.numel();
-    kernels::map_unary(View1<const T>{x.data<T>(), {n}}, View1<T>{y.data<T>(), {n}}, f);
+    typename kernels::MapUnary<F, T>::Args args;
+    args.x = x.flat<T>();
+    if (grad_y) args.grad_y = grad_y.flat<T>();
+    args.y = y.flat<T>();
+    args.a = T(numbers.a);
+    args.b = T(numbers.b);
+    launch_beside<kernels::MapUnary<F, T>>(x, args);
   });
   return y;
 }
 
-/// y = f(a, b) under broadcasting, one dtype.
+/// y = F(a, b) under broadcasting, of one dtype and on one device.
 template <class F>
-Tensor map_elements(const char* op, const Tensor& a, const Tensor& b, F f) {
-  check<DtypeError>(a.dtype() == b.dtype(), "{}: dtypes {} and {} differ", op, name_of(a.dtype()),
-                    name_of(b.dtype()));
-  const bool same = a.shape() == b.shape();
-  const Shape shape = same ? a.shape() : broadcast(a.shape(), b.shape(), op);
-  Tensor y = Tensor::empty(shape, a.dtype());
+Tensor map_elements(const char* op, const Tensor& a, const Tensor& b) {
+  check_beside(op, a, b);
+  const Shape shape = a.shape() == b.shape() ? a.shape() : broadcast(a.shape(), b.shape(), op);
+  Tensor y = a.new_empty(shape);
   with_float(a.dtype(), op, [&]<class T>() {
-    const int64_t n = y.numel();
-    if (same)
-      kernels::map_binary(View1<const T>{a.data<T>(), {n}}, View1<const T>{b.data<T>(), {n}},
-                          View1<T>{y.data<T>(), {n}}, f);
-    else
-      kernels::map_binary(a.shape(), a.data<T>(), b.shape(), b.data<T>(), shape, y.data<T>(), f);
+    launch_beside<kernels::MapBinary<F, T>>(
+        a, {kernels::plan_broadcast(a.shape(), b.shape(), shape), a.flat<T>().data,
+            b.flat<T>().data, y.flat<T>()});
   });
   return y;
 }
 
-/// y = f(x) with grad_x = grad_y * derivative(x); saves x.
-template <class F, class D>
-Tensor unary_op(const char* op, const Tensor& x, F f, D derivative) {
-  Tensor y = map_elements(op, x, f);
+/// y = F(x) with grad_x = grad_y F'(x); saves x.
+template <class F>
+Tensor unary_op(const char* op, const Tensor& x, Numbers numbers = {}) {
+  Tensor y = map_elements<F>(op, x, numbers);
   if (!needs_grad(x)) return y;
-  return record(op, y, {x}, [op, derivative, saved = Saved(x)](const Tensor& grad_y) {
-    return std::vector{map_elements(op, grad_y, saved.get(),
-                                    [derivative](auto g, auto v) { return g * derivative(v); })};
+  return record(op, y, {x}, [op, numbers, saved = Saved(x)](const Tensor& grad_y) {
+    return std::vector{map_elements<F>(op, saved.get(), numbers, grad_y)};
   });
 }
 
-/// The same with the derivative as a function of y; saves y.
-template <class F, class D>
-Tensor unary_op_of_result(const char* op, const Tensor& x, F f, D derivative) {
-  Tensor y = map_elements(op, x, f);
+/// The same for an F whose slope is given as a function of y; saves y.
+template <class F>
+Tensor unary_op_of_result(const char* op, const Tensor& x, Numbers numbers = {}) {
+  Tensor y = map_elements<F>(op, x, numbers);
   if (!needs_grad(x)) return y;
-  return record(op, y, {x}, [op, derivative, saved = Saved(y)](const Tensor& grad_y) {
-    return std::vector{map_elements(op, grad_y, saved.get(),
-                                    [derivative](auto g, auto v) { return g * derivative(v); })};
+  return record(op, y, {x}, [op, numbers, saved = Saved(y)](const Tensor& grad_y) {
+    return std::vector{map_elements<F>(op, saved.get(), numbers, grad_y)};
   });
 }
 

@@ -3,9 +3,9 @@
 #include <apprentice/base/unit.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/op_samples.h>
+#include <apprentice/core/ops/launch_internal.h>
 #include <apprentice/core/ops/reduce.h>
 #include <apprentice/kernels/gemm.h>
-#include <apprentice/kernels/kernel_table.h>
 
 namespace apprentice {
 namespace {
@@ -15,13 +15,12 @@ Tensor gemm(const char* op, const Tensor& a, const Tensor& b, bool transpose_a, 
             const Tensor& bias = {}) {
   check<ShapeError>(a.rank() == 2 && b.rank() == 2, "{}: got {} and {}, expected two axes each", op,
                     a.shape().str(), b.shape().str());
-  check<DtypeError>(a.dtype() == b.dtype(), "{}: dtypes {} and {} differ", op, name_of(a.dtype()),
-                    name_of(b.dtype()));
+  check_beside(op, a, b);
   const int64_t m = a.size(transpose_a ? 1 : 0), k = a.size(transpose_a ? 0 : 1);
   const int64_t n = b.size(transpose_b ? 0 : 1), kb = b.size(transpose_b ? 1 : 0);
   check<ShapeError>(k == kb, "{}: {}{} times {}{} do not fit", op, a.shape().str(),
                     transpose_a ? "^T" : "", b.shape().str(), transpose_b ? "^T" : "");
-  Tensor c = k == 0 && !bias ? Tensor::zeros({m, n}, a.dtype()) : Tensor::empty({m, n}, a.dtype());
+  Tensor c = k == 0 && !bias ? a.new_zeros({m, n}) : a.new_empty({m, n});
   if (c.numel() == 0 || (k == 0 && !bias)) return c;
   with_float(a.dtype(), op, [&]<class T>() {
     typename kernels::Gemm<T>::Args args;
@@ -31,7 +30,7 @@ Tensor gemm(const char* op, const Tensor& a, const Tensor& b, bool transpose_a, 
     args.c = c.view<T, 2>();
     args.transpose_a = transpose_a;
     args.transpose_b = transpose_b;
-    kernels::launch<kernels::Gemm<T>>(args);
+    launch_beside<kernels::Gemm<T>>(a, args);
   });
   return c;
 }

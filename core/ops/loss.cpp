@@ -4,9 +4,9 @@
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/op_samples.h>
 #include <apprentice/core/ops/arithmetic.h>
+#include <apprentice/core/ops/launch_internal.h>
 #include <apprentice/core/ops/reduce.h>
 #include <apprentice/core/ops/softmax.h>
-#include <apprentice/kernels/kernel_table.h>
 #include <apprentice/kernels/loss.h>
 
 namespace apprentice {
@@ -15,8 +15,7 @@ namespace {
 void check_alike(const char* op, const Tensor& x, const Tensor& target) {
   check<ShapeError>(x.shape() == target.shape(), "{}: got {} and {}, expected one shape", op,
                     x.shape().str(), target.shape().str());
-  check<DtypeError>(x.dtype() == target.dtype(), "{}: dtypes {} and {} differ", op,
-                    name_of(x.dtype()), name_of(target.dtype()));
+  check_beside(op, x, target);
 }
 
 void check_logits(const char* op, const Tensor& logits, float temperature = 1) {
@@ -29,6 +28,11 @@ void check_labels(const Tensor& logits, const Tensor& labels) {
   const int64_t n = logits.size(0), classes = logits.size(1);
   check<ShapeError>(labels.shape() == Shape{n}, "cross_entropy: labels are {}, expected [{}]",
                     labels.shape().str(), n);
+  check<DeviceError>(labels.device() == logits.device(),
+                     "cross_entropy: tensors on {} and {}, expected one device",
+                     logits.device().str(), labels.device().str());
+  // Labels on another device are not read here, as that would wait for it; its kernel gives NaN.
+  if (!labels.device().is_cpu()) return;
   const int64_t* label = labels.data<int64_t>();
   for (int64_t i = 0; i < n; ++i)
     check<ShapeError>(label[i] >= 0 && label[i] < classes,
@@ -44,12 +48,12 @@ struct Rows {
   explicit Rows(const Tensor& x) {
     const int64_t n = x.rank() > 0 ? x.size(0) : 1;
     sizes = {n, n > 0 ? x.numel() / n : 0};
-    loss = Tensor::empty({n}, x.dtype());
-    if (needs_grad(x)) grad = Tensor::empty(x.shape(), x.dtype());
+    loss = x.new_empty({n});
+    if (needs_grad(x)) grad = x.new_empty(x.shape());
   }
   template <class T>
   View2<const T> of(const Tensor& t) const {
-    return {t.data<T>(), sizes};
+    return t.as<T>(sizes);
   }
   template <class T>
   View1<T> loss_view() {
@@ -57,7 +61,7 @@ struct Rows {
   }
   template <class T>
   View2<T> grad_view() {
-    return grad ? View2<T>{grad.data<T>(), sizes} : View2<T>{};
+    return grad ? grad.as<T>(sizes) : View2<T>{};
   }
 };
 
@@ -92,7 +96,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& labels, float smoothing
     args.smoothing = double(smoothing);
     args.loss = rows.loss_view<T>();
     args.grad = rows.grad_view<T>();
-    kernels::launch<kernels::SoftmaxCrossEntropy<T>>(args);
+    launch_beside<kernels::SoftmaxCrossEntropy<T>>(logits, args);
   });
   const bool is_sum = reduction == Reduction::sum;
   return finish("cross_entropy", rows, logits,
@@ -110,7 +114,7 @@ Tensor soft_cross_entropy(const Tensor& logits, const Tensor& probabilities, flo
     args.temperature = double(temperature);
     args.loss = rows.loss_view<T>();
     args.grad = rows.grad_view<T>();
-    kernels::launch<kernels::SoftmaxCrossEntropy<T>>(args);
+    launch_beside<kernels::SoftmaxCrossEntropy<T>>(logits, args);
   });
   return finish("soft_cross_entropy", rows, logits, part_of("soft_cross_entropy", logits.size(0)));
 }
@@ -120,9 +124,9 @@ Tensor kl_divergence(const Tensor& student, const Tensor& teacher, float tempera
   check_alike("kl_divergence", student, teacher);
   Rows rows(student);
   with_float(student.dtype(), "kl_divergence", [&]<class T>() {
-    kernels::launch<kernels::KlDivergence<T>>({rows.of<T>(student), rows.of<T>(teacher),
-                                               double(temperature), rows.loss_view<T>(),
-                                               rows.grad_view<T>()});
+    launch_beside<kernels::KlDivergence<T>>(
+        student, {rows.of<T>(student), rows.of<T>(teacher), double(temperature),
+                  rows.loss_view<T>(), rows.grad_view<T>()});
   });
   return finish("kl_divergence", rows, student, part_of("kl_divergence", student.size(0)));
 }
@@ -132,8 +136,8 @@ Tensor cosine_loss(const Tensor& x, const Tensor& target) {
   check<ShapeError>(x.rank() > 0, "cosine_loss: x has no axes");
   Rows rows(x);
   with_float(x.dtype(), "cosine_loss", [&]<class T>() {
-    kernels::launch<kernels::CosineLoss<T>>(
-        {rows.of<T>(x), rows.of<T>(target), rows.loss_view<T>(), rows.grad_view<T>()});
+    launch_beside<kernels::CosineLoss<T>>(
+        x, {rows.of<T>(x), rows.of<T>(target), rows.loss_view<T>(), rows.grad_view<T>()});
   });
   return finish("cosine_loss", rows, x, part_of("cosine_loss", x.size(0)));
 }
@@ -142,8 +146,8 @@ Tensor mse_loss(const Tensor& x, const Tensor& target) {
   check_alike("mse_loss", x, target);
   Rows rows(x);
   with_float(x.dtype(), "mse_loss", [&]<class T>() {
-    kernels::launch<kernels::SquaredError<T>>(
-        {rows.of<T>(x), rows.of<T>(target), rows.loss_view<T>(), rows.grad_view<T>()});
+    launch_beside<kernels::SquaredError<T>>(
+        x, {rows.of<T>(x), rows.of<T>(target), rows.loss_view<T>(), rows.grad_view<T>()});
   });
   return finish("mse_loss", rows, x, part_of("mse_loss", x.numel()));
 }

@@ -3,7 +3,7 @@
 #include <apprentice/base/unit.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/op_samples.h>
-#include <apprentice/kernels/kernel_table.h>
+#include <apprentice/core/ops/launch_internal.h>
 #include <apprentice/kernels/pool.h>
 
 namespace apprentice {
@@ -38,36 +38,37 @@ Shape adaptive_shape(const char* op, const Tensor& x, int64_t out_h, int64_t out
 }
 
 Tensor max_pool(const char* op, const Tensor& x, const Shape& shape, const Pool2dGeometry& g) {
-  Tensor y = Tensor::empty(shape, x.dtype()), argmax;
-  if (needs_grad(x)) argmax = Tensor::empty(shape, Dtype::i32);
+  Tensor y = x.new_empty(shape), argmax;
+  if (needs_grad(x)) argmax = x.new_empty(shape, Dtype::i32);
   with_float(x.dtype(), op, [&]<class T>() {
     typename kernels::MaxPool2d<T>::Args args;
     args.x = x.view<T, 4>();
     args.y = y.view<T, 4>();
     if (argmax) args.argmax = argmax.view<int32_t, 4>();
     args.geometry = g;
-    kernels::launch<kernels::MaxPool2d<T>>(args);
+    launch_beside<kernels::MaxPool2d<T>>(x, args);
   });
   if (!argmax) return y;
   return record(op, y, {x}, [op, at = Saved(argmax), shape = x.shape()](const Tensor& grad_y) {
-    Tensor grad_x = Tensor::empty(shape, grad_y.dtype());
+    Tensor grad_x = grad_y.new_empty(shape);
     with_float(grad_y.dtype(), op, [&]<class T>() {
-      kernels::launch<kernels::MaxPool2dBackward<T>>(
-          {grad_y.view<T, 4>(), at.get().view<int32_t, 4>(), grad_x.view<T, 4>()});
+      launch_beside<kernels::MaxPool2dBackward<T>>(
+          grad_y, {grad_y.view<T, 4>(), at.get().view<int32_t, 4>(), grad_x.view<T, 4>()});
     });
     return std::vector{grad_x};
   });
 }
 
 Tensor avg_pool(const char* op, const Tensor& x, const Shape& shape, const Pool2dGeometry& g) {
-  Tensor y = Tensor::empty(shape, x.dtype());
+  Tensor y = x.new_empty(shape);
   with_float(x.dtype(), op, [&]<class T>() {
-    kernels::launch<kernels::AvgPool2d<T>>({x.view<T, 4>(), y.view<T, 4>(), g});
+    launch_beside<kernels::AvgPool2d<T>>(x, {x.view<T, 4>(), y.view<T, 4>(), g});
   });
   return record(op, y, {x}, [op, g, shape = x.shape()](const Tensor& grad_y) {
-    Tensor grad_x = Tensor::empty(shape, grad_y.dtype());
+    Tensor grad_x = grad_y.new_empty(shape);
     with_float(grad_y.dtype(), op, [&]<class T>() {
-      kernels::launch<kernels::AvgPool2dBackward<T>>({grad_y.view<T, 4>(), grad_x.view<T, 4>(), g});
+      launch_beside<kernels::AvgPool2dBackward<T>>(grad_y,
+                                                   {grad_y.view<T, 4>(), grad_x.view<T, 4>(), g});
     });
     return std::vector{grad_x};
   });
@@ -101,15 +102,15 @@ Tensor global_avg_pool2d(const Tensor& x) {
   check_image("global_avg_pool2d", x);
   check<ShapeError>(x.size(1) * x.size(2) > 0, "global_avg_pool2d: {} has no pixels",
                     x.shape().str());
-  Tensor y = Tensor::empty({x.size(0), x.size(3)}, x.dtype());
+  Tensor y = x.new_empty({x.size(0), x.size(3)});
   with_float(x.dtype(), "global_avg_pool2d", [&]<class T>() {
-    kernels::launch<kernels::GlobalAvgPool<T>>({x.view<T, 4>(), y.view<T, 2>()});
+    launch_beside<kernels::GlobalAvgPool<T>>(x, {x.view<T, 4>(), y.view<T, 2>()});
   });
   return record("global_avg_pool2d", y, {x}, [shape = x.shape()](const Tensor& grad_y) {
-    Tensor grad_x = Tensor::empty(shape, grad_y.dtype());
+    Tensor grad_x = grad_y.new_empty(shape);
     with_float(grad_y.dtype(), "global_avg_pool2d", [&]<class T>() {
-      kernels::launch<kernels::GlobalAvgPoolBackward<T>>(
-          {grad_y.view<T, 2>(), grad_x.view<T, 4>()});
+      launch_beside<kernels::GlobalAvgPoolBackward<T>>(grad_y,
+                                                       {grad_y.view<T, 2>(), grad_x.view<T, 4>()});
     });
     return std::vector{grad_x};
   });
@@ -122,15 +123,15 @@ Tensor shortcut_a(const Tensor& x, int64_t out_channels, int64_t stride) {
                     stride, x.shape().str());
   const Shape shape{x.size(0), (x.size(1) + stride - 1) / stride, (x.size(2) + stride - 1) / stride,
                     out_channels};
-  Tensor y = Tensor::empty(shape, x.dtype());
+  Tensor y = x.new_empty(shape);
   with_float(x.dtype(), "shortcut_a", [&]<class T>() {
-    kernels::launch<kernels::ShortcutA<T>>({x.view<T, 4>(), y.view<T, 4>(), stride});
+    launch_beside<kernels::ShortcutA<T>>(x, {x.view<T, 4>(), y.view<T, 4>(), stride});
   });
   return record("shortcut_a", y, {x}, [stride, shape = x.shape()](const Tensor& grad_y) {
-    Tensor grad_x = Tensor::empty(shape, grad_y.dtype());
+    Tensor grad_x = grad_y.new_empty(shape);
     with_float(grad_y.dtype(), "shortcut_a", [&]<class T>() {
-      kernels::launch<kernels::ShortcutABackward<T>>(
-          {grad_y.view<T, 4>(), grad_x.view<T, 4>(), stride});
+      launch_beside<kernels::ShortcutABackward<T>>(
+          grad_y, {grad_y.view<T, 4>(), grad_x.view<T, 4>(), stride});
     });
     return std::vector{grad_x};
   });

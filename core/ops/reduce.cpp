@@ -4,8 +4,8 @@
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/op_samples.h>
 #include <apprentice/core/ops/arithmetic.h>
+#include <apprentice/core/ops/launch_internal.h>
 #include <apprentice/core/ops/shape.h>
-#include <apprentice/kernels/kernel_table.h>
 #include <apprentice/kernels/reduce.h>
 
 namespace apprentice {
@@ -40,10 +40,9 @@ Split split(const Shape& shape, int axis, bool keepdim) {
 Split split_all(const Tensor& x) { return split(x.shape(), 0, x.rank(), false); }
 
 Tensor reduce(const char* op, const Tensor& x, const Split& s, kernels::ReduceKind kind) {
-  Tensor y = Tensor::empty(s.y, x.dtype());
+  Tensor y = x.new_empty(s.y);
   with_float(x.dtype(), op, [&]<class T>() {
-    kernels::launch<kernels::Reduce<T>>(
-        {{x.data<T>(), s.x_sizes()}, {y.data<T>(), s.y_sizes()}, kind});
+    launch_beside<kernels::Reduce<T>>(x, {x.as<T>(s.x_sizes()), y.as<T>(s.y_sizes()), kind});
   });
   return y;
 }
@@ -65,17 +64,16 @@ Tensor mean_over(const Tensor& x, const Split& s) {
 
 Tensor argmax_over(const Tensor& x, const Split& s) {
   check<ShapeError>(s.axis > 0, "max: of no elements, in shape {}", x.shape().str());
-  Tensor y = Tensor::empty(s.y, Dtype::i64);
+  Tensor y = x.new_empty(s.y, Dtype::i64);
   with_float(x.dtype(), "argmax", [&]<class T>() {
-    kernels::launch<kernels::ArgMax<T>>(
-        {{x.data<T>(), s.x_sizes()}, {y.data<int64_t>(), s.y_sizes()}});
+    launch_beside<kernels::ArgMax<T>>(x, {x.as<T>(s.x_sizes()), y.as<int64_t>(s.y_sizes())});
   });
   return y;
 }
 
 /// Zeros but for the elements `at` of the axis, which are g.
 Tensor scatter(const Tensor& g, const Tensor& at, const Split& s, const Shape& shape) {
-  Tensor x = Tensor::zeros(shape, g.dtype());
+  Tensor x = g.new_zeros(shape);
   with_float(g.dtype(), "max", [&]<class T>() {
     const View3<T> to{x.data<T>(), s.x_sizes()};
     const View2<const T> from{g.data<T>(), s.y_sizes()};

@@ -6,9 +6,10 @@
 #include <apprentice/base/unit.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/op_samples.h>
+#include <apprentice/core/ops/launch_internal.h>
 #include <apprentice/core/ops/reduce.h>
 #include <apprentice/core/tensor_internal.h>
-#include <apprentice/kernels/elementwise.h>
+#include <apprentice/kernels/map.h>
 
 namespace apprentice {
 namespace {
@@ -170,10 +171,11 @@ Tensor concat(const std::vector<Tensor>& parts, int axis) {
 Tensor broadcast_to(const Tensor& x, const Shape& shape) {
   check<ShapeError>(broadcast(x.shape(), shape, "broadcast_to") == shape,
                     "broadcast_to: {} does not broadcast to {}", x.shape().str(), shape.str());
-  Tensor y = Tensor::empty(shape, x.dtype());
+  Tensor y = x.new_empty(shape);
   with_dtype(x.dtype(), "broadcast_to", [&]<class T>() {
-    kernels::map_binary(x.shape(), x.data<T>(), x.shape(), x.data<T>(), shape, y.data<T>(),
-                        [](T v, T) { return v; });
+    launch_beside<kernels::MapBinary<kernels::functions::first, T>>(
+        x, {kernels::plan_broadcast(x.shape(), x.shape(), shape), x.flat<T>().data,
+            x.flat<T>().data, y.flat<T>()});
   });
   return record("broadcast_to", y, {x},
                 [to = x.shape()](const Tensor& g) { return std::vector{sum_to(g, to)}; });

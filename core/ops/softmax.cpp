@@ -3,7 +3,7 @@
 #include <apprentice/base/unit.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/op_samples.h>
-#include <apprentice/kernels/kernel_table.h>
+#include <apprentice/core/ops/launch_internal.h>
 #include <apprentice/kernels/softmax.h>
 
 namespace apprentice {
@@ -18,20 +18,18 @@ std::array<int64_t, 2> rows_of(const Tensor& x) {
 Tensor softmax_of(const char* op, const Tensor& x, float temperature, bool logarithm) {
   check<ShapeError>(x.rank() > 0, "{}: x has no axes", op);
   check(temperature > 0, "{}: temperature is {}, expected more than 0", op, temperature);
-  Tensor y = Tensor::empty(x.shape(), x.dtype());
+  Tensor y = x.new_empty(x.shape());
   with_float(x.dtype(), op, [&]<class T>() {
-    kernels::launch<kernels::Softmax<T>>(
-        {{x.data<T>(), rows_of(x)}, {y.data<T>(), rows_of(x)}, double(temperature), logarithm});
+    launch_beside<kernels::Softmax<T>>(
+        x, {x.as<T>(rows_of(x)), y.as<T>(rows_of(x)), double(temperature), logarithm});
   });
   if (!needs_grad(x)) return y;
   return record(op, y, {x}, [op, temperature, logarithm, y = Saved(y)](const Tensor& g) {
-    Tensor grad_x = Tensor::empty(g.shape(), g.dtype());
+    Tensor grad_x = g.new_empty(g.shape());
     with_float(g.dtype(), op, [&]<class T>() {
-      kernels::launch<kernels::SoftmaxBackward<T>>({{y.get().data<T>(), rows_of(g)},
-                                                    {g.data<T>(), rows_of(g)},
-                                                    {grad_x.data<T>(), rows_of(g)},
-                                                    double(temperature),
-                                                    logarithm});
+      launch_beside<kernels::SoftmaxBackward<T>>(
+          g, {y.get().as<T>(rows_of(g)), g.as<T>(rows_of(g)), grad_x.as<T>(rows_of(g)),
+              double(temperature), logarithm});
     });
     return std::vector{grad_x};
   });

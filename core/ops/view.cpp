@@ -1,5 +1,3 @@
-#include <cstring>
-
 #include <apprentice/base/unit.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/op_samples.h>
@@ -34,17 +32,15 @@ Tensor Tensor::slice(int64_t begin, int64_t end) const {
   const int64_t row = size(0) > 0 ? numel() / size(0) : 0;
   return record("slice", alias(part, begin * row), {*this},
                 [whole = shape(), offset = begin * row](const Tensor& g) {
-                  Tensor grad = zeros(whole, g.dtype());
-                  const size_t bytes = size_of(g.dtype());
-                  std::memcpy(static_cast<std::byte*>(grad.raw()) + size_t(offset) * bytes, g.raw(),
-                              size_t(g.numel()) * bytes);
+                  Tensor grad = g.new_zeros(whole);
+                  grad.alias(g.shape(), offset).copy_from(g);
                   return std::vector{grad};
                 });
 }
 
 Tensor Tensor::to(Dtype dtype) const {
   if (dtype == this->dtype()) return *this;
-  Tensor y = empty(shape(), dtype);
+  Tensor y = new_empty(shape(), dtype);
   y.copy_from(*this);
   const bool floating = dtype == Dtype::f32 || dtype == Dtype::f64;
   if (!floating) return y;
