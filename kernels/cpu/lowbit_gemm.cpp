@@ -29,6 +29,11 @@ using Scratch = GemmScratch;
 constexpr int64_t kBlockBytes = 512 * 1024, kDepth = 512;
 /// Rows that a thread takes at a time however long they are, and that are worth a thread.
 constexpr int64_t kLeastRows = 48, kLeastPart = 8;
+/// The same where tiles unpack for themselves: nothing is shared by many rows, and few leave room
+/// for the next ones, as they are before they are prepared.
+constexpr int64_t kUnpackingBlockBytes = 128 * 1024, kUnpackingLeastRows = 24;
+/// The most sums of a tile.
+constexpr int64_t kMostTileSums = 6 * kMostPanels * 16;
 
 /// What one thread multiplies: rows [row, row_end) by groups [group, group_end).
 struct Part {
@@ -52,6 +57,27 @@ Rows prepare_rows(const Problem& p, int64_t row, int64_t rows) {
   return {to, step};
 }
 
+/// The rows of x that come next, asked for a little by each tile that unpacks.
+struct Ahead {
+  const uint8_t *at, *end;
+  int64_t step;  ///< bytes a tile
+
+  /// What a tile of this many blocks asks for.
+  void next(int64_t blocks, GemmTile& tile) {
+    tile.ahead = at;
+    tile.ahead_step = at < end ? step / std::max<int64_t>(1, blocks) : 0;
+    at = std::min(at + step, end);
+  }
+};
+
+/// Tiles of nearly equal height: a low one would wait for the latency of its few sums.
+struct Heights {
+  Heights(int64_t rows, int64_t most)
+      : tiles(std::max<int64_t>(1, (rows + most - 1) / most)), rows(rows) {}
+  int64_t of(int64_t tile) const { return rows / tiles + (tile < rows % tiles); }
+  int64_t tiles, rows;
+};
+
 /// Some columns of a block of rows by those of a group of outputs.
 struct Piece {
   Rows x;             ///< its columns of the first row
@@ -62,6 +88,7 @@ struct Piece {
   int32_t* sums;     ///< of all rows, from piece to piece
   int8_t* w;         ///< for the unpacked weights
   float* values;     ///< of all rows, from span to span
+  Ahead* ahead;
 };
 
 /// Can the last sums go where they are wanted, with nothing to finish?
@@ -112,8 +139,7 @@ void finish_rows(const Problem& p, const Piece& piece, const int32_t* sums, int6
   }
 }
 
-/// Unless every tile unpacks for itself, the first one does so for the others, which are of nearly
-/// equal height: a low one would wait for the latency of its few sums.
+/// Unless every tile unpacks for itself, the first one does so for the others.
 void multiply_piece(const Problem& p, const Piece& piece) {
   const int64_t panels = p.panels(piece.group), packed = p.weights->width(piece.group);
   const uint8_t* weights = p.weights->group(piece.group) + piece.block * packed * p.isa->lanes * 4;
@@ -128,10 +154,10 @@ void multiply_piece(const Problem& p, const Piece& piece) {
     row += rows;
   };
   if (!unpacking) advance(p.isa->multiply_packed(p.kind, tile, weights, packed, piece.rows));
-  const int64_t left = piece.rows - row, most = p.isa->tile_rows[panels - 1];
-  const int64_t tiles = std::max<int64_t>(1, (left + most - 1) / most), high = left % tiles;
+  const Heights heights(piece.rows - row, p.isa->tile_rows[panels - 1]);
   for (int64_t t = 0; row < piece.rows; ++t) {
-    const int64_t rows = left / tiles + (t < high);
+    const int64_t rows = heights.of(t);
+    piece.ahead->next(piece.blocks, tile);
     unpacking ? unpacking(p.kind, tile, weights, packed, rows)
               : p.isa->multiply(tile, panels, rows);
     advance(rows);
@@ -146,11 +172,44 @@ int64_t piece_columns(const Problem& p) {
   return (columns / depth + pieces - 1) / pieces * depth;
 }
 
+/// Rows [row, row + rows) by one group, whose sums of spans each tile folds by itself.
+void fold_group(const Problem& p, const Rows& x, int64_t row, int64_t rows, int64_t group,
+                Ahead& ahead) {
+  alignas(64) float values[kMostTileSums];
+  const int64_t packed = p.weights->width(group), first = p.first_output(group);
+  const int64_t block_bytes = packed * p.isa->lanes * 4, depth = p.block_depth();
+  const Heights heights(rows, p.isa->tile_rows[p.panels(group) - 1]);
+  GemmTile tile{};
+  tile.x_step = x.step;
+  tile.values = values;
+  tile.outputs = p.outputs.n - first;
+  for (int64_t t = 0, done = 0; done < rows; ++t) {
+    const int64_t height = heights.of(t);
+    p.start_values(group, height, values);
+    for (int64_t span = 0; span < p.spans(); ++span) {
+      const int64_t column = span * p.span(), end = std::min(column + p.span(), p.columns());
+      tile.x = x.x + done * x.step + column;
+      tile.steps = (end - column) / 4;
+      tile.from = p.flips() ? p.start(span, group) : kGemmZeros;
+      tile.a = p.span_a + span * p.outputs.n + first;
+      if (p.span_a_negative) tile.a_negative = p.span_a_negative + span * p.outputs.n + first;
+      ahead.next(p.weights->blocks, tile);
+      p.isa->multiply_unpacking(
+          p.kind, tile, p.weights->group(group) + column / depth * block_bytes, packed, height);
+    }
+    p.isa->finish_values(p.outputs, values, packed, row + done, height, first);
+    done += height;
+  }
+}
+
 /// Rows [row, row + rows) by one group.
-void multiply_group(const Problem& p, const Rows& x, int64_t row, int64_t rows, int64_t group) {
+void multiply_group(const Problem& p, const Rows& x, int64_t row, int64_t rows, int64_t group,
+                    Ahead& ahead) {
+  if (p.folds() && p.isa->multiply_unpacking) return fold_group(p, x, row, rows, group, ahead);
   static thread_local Scratch weights, sums, values;
   const int64_t depth = p.block_depth(), columns = p.columns(), most = piece_columns(p);
   Piece piece{};
+  piece.ahead = &ahead;
   piece.row = row, piece.rows = rows, piece.group = group;
   piece.sums = sums.get<int32_t>(rows * p.width(group));
   if (!p.isa->multiply_unpacking) piece.w = weights.get<int8_t>(most * p.width(group));
@@ -173,15 +232,38 @@ void multiply_group(const Problem& p, const Rows& x, int64_t row, int64_t rows, 
   } while (column < columns);
 }
 
+/// Bytes of a row of x as it is given.
+int64_t row_bytes(const Problem& p) { return p.k * (p.real_x ? 4 : 1); }
+
+/// Tiles of rows of x that a thread takes at a time.
+int64_t tiles_at_a_time(const Problem& p) {
+  const bool unpacking = p.isa->multiply_unpacking;
+  const int64_t bytes = unpacking ? kUnpackingBlockBytes : kBlockBytes;
+  const int64_t least = unpacking ? kUnpackingLeastRows : kLeastRows;
+  const int64_t row = std::max<int64_t>(1, unpacking ? row_bytes(p) : p.k);
+  return std::max(least, bytes / row) / p.tile_rows();
+}
+
+/// The `rows` rows from `row` on, as far as they are the part's.
+Ahead ahead_of(const Problem& p, const Part& part, int64_t row, int64_t rows) {
+  const int64_t step = row_bytes(p), left = std::min(rows, part.row_end - row);
+  const auto* x = p.real_x ? reinterpret_cast<const uint8_t*>(p.real_x) : p.x;
+  const int64_t tiles = (rows + p.tile_rows() - 1) / p.tile_rows() * (part.group_end - part.group);
+  return {x + row * step, x + (row + left) * step, rows * step / std::max<int64_t>(1, tiles)};
+}
+
+/// Blocks of rows are whole tiles but for the last.
 void multiply_part(const Problem& p, const Part& part) {
-  const int64_t tile = p.tile_rows(), fitting = kBlockBytes / std::max<int64_t>(p.k, 1);
-  const int64_t most = std::max(kLeastRows, fitting / tile * tile);
-  const int64_t rows = part.row_end - part.row, row_blocks = (rows + most - 1) / most;
-  for (int64_t b = 0; b < row_blocks; ++b) {
-    const int64_t row = part.row + b * rows / row_blocks;
-    const int64_t count = part.row + (b + 1) * rows / row_blocks - row;
-    const Rows x = prepare_rows(p, row, count);
-    for (int64_t g = part.group; g < part.group_end; ++g) multiply_group(p, x, row, count, g);
+  const int64_t tile = p.tile_rows(), tiles = (part.row_end - part.row + tile - 1) / tile;
+  const int64_t most = tiles_at_a_time(p), blocks = (tiles + most - 1) / most;
+  const auto row_of = [&](int64_t block) {
+    return std::min(part.row_end, part.row + block * tiles / blocks * tile);
+  };
+  for (int64_t b = 0; b < blocks; ++b) {
+    const int64_t row = row_of(b), rows = row_of(b + 1) - row;
+    const Rows x = prepare_rows(p, row, rows);
+    Ahead ahead = ahead_of(p, part, row + rows, rows);
+    for (int64_t g = part.group; g < part.group_end; ++g) multiply_group(p, x, row, rows, g, ahead);
   }
 }
 

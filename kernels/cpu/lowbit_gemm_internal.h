@@ -27,6 +27,14 @@ struct GemmTile {
   int64_t from_step;     ///< numbers from row to row; 0: the same for all
   int32_t* to;
   int64_t to_step;
+
+  // Of multiply_unpacking only:
+  const uint8_t* ahead;  ///< memory to ask for, `ahead_step` bytes a block
+  int64_t ahead_step;
+  /// Null, or the sums are folded as GemmFold says, and `to` is not written.
+  float* values;
+  const float *a, *a_negative;
+  int64_t outputs;
 };
 
 /// Sums of few rows of x over one group of outputs, straight from packed weights:

@@ -36,14 +36,49 @@ inline __m512i codes_of(__m512 x, const GemmGrid& grid) {
                                   _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-void quantize(const float* from, int64_t count, const GemmGrid& grid, uint8_t flip, uint8_t* to) {
-  const __m512i bits = _mm512_set1_epi32(flip);
-  for (int64_t k = 0; k < count; k += 16) {
-    const int64_t left = count - k;
-    const auto mask = __mmask16(left >= 16 ? 0xffff : (1u << left) - 1);
-    const __m512i codes = codes_of(_mm512_maskz_loadu_ps(mask, from + k), grid);
-    _mm_mask_storeu_epi8(to + k, mask, _mm512_cvtepi32_epi8(_mm512_xor_si512(codes, bits)));
+/// 64 numbers of s32 as bytes, s8 or u8, in order.
+template <bool Signed>
+inline __m512i narrow(const __m512i (&codes)[4]) {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i low = _mm512_packs_epi32(codes[0], codes[1]);
+  const __m512i high = _mm512_packs_epi32(codes[2], codes[3]);
+  const __m512i bytes = Signed ? _mm512_packs_epi16(low, high) : _mm512_packus_epi16(low, high);
+  return _mm512_permutexvar_epi32(order, bytes);
+}
+
+/// Codes of 64 numbers, of which `mask` are there. Narrowing saturates, so that only the upper bound
+/// is asked for before; what is no s32 becomes its least, and so does NaN.
+template <bool Signed>
+inline __m512i codes_of_64(const float* from, __mmask64 mask, const GemmGrid& grid) {
+  const __m512 inv_step = _mm512_set1_ps(grid.inv_step), high = _mm512_set1_ps(grid.high);
+  const __m512i low = _mm512_set1_epi8(char(int(grid.low)));
+  __m512i codes[4];
+#pragma GCC unroll 4
+  for (int p = 0; p < 4; ++p) {
+    const __m512 x = _mm512_maskz_loadu_ps(__mmask16(mask >> (16 * p)), from + 16 * p);
+    const __m512 t = _mm512_min_ps(high, _mm512_mul_ps(x, inv_step));
+    codes[p] = _mm512_cvt_roundps_epi32(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   }
+  const __m512i bytes = narrow<Signed>(codes);
+  return Signed ? _mm512_max_epi8(bytes, low) : _mm512_max_epu8(bytes, low);
+}
+
+template <bool Signed>
+void quantize(const float* from, int64_t count, const GemmGrid& grid, uint8_t flip, uint8_t* to) {
+  const __m512i bits = _mm512_set1_epi8(char(flip));
+  int64_t k = 0;
+  for (; k + 64 <= count; k += 64) {
+    const __m512i codes = codes_of_64<Signed>(from + k, ~0ull, grid);
+    _mm512_storeu_si512(to + k, _mm512_xor_si512(codes, bits));
+  }
+  if (k == count) return;
+  const __mmask64 rest = (1ull << (count - k)) - 1;
+  const __m512i codes = codes_of_64<Signed>(from + k, rest, grid);
+  _mm512_mask_storeu_epi8(to + k, rest, _mm512_xor_si512(codes, bits));
+}
+
+void quantize(const float* from, int64_t count, const GemmGrid& grid, uint8_t flip, uint8_t* to) {
+  (grid.low < 0 ? quantize<true> : quantize<false>)(from, count, grid, flip, to);
 }
 
 /// The 16 bytes `of(0)` to `of(15)` in each quarter.
@@ -108,6 +143,36 @@ inline void store_sums(const GemmTile& t, const TileSums<Panels, Rows>& sums) {
 #pragma GCC unroll 4
     for (int p = 0; p < Panels; ++p) {
       _mm512_storeu_si512(t.to + r * t.to_step + p * kLanes, sums[r][p]);
+    }
+  }
+}
+
+inline __mmask16 lanes_of(int64_t left) {
+  return __mmask16(left >= kLanes ? 0xffff : left <= 0 ? 0 : (1u << left) - 1);
+}
+
+/// One value: what GemmFold says. Without two steps there is no `negative`.
+template <bool TwoStep>
+inline void fold_value(__m512i sum, __m512i negative, __m512 a, __m512 a_negative, float* value) {
+  __m512 t = _mm512_loadu_ps(value);
+  if (TwoStep) t = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(negative), a_negative, t);
+  _mm512_storeu_ps(value, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), a, t));
+}
+
+/// Parts: panels of sums that give one of values.
+template <int Panels, int Rows, int Parts>
+inline void fold_sums(const GemmTile& t, const TileSums<Panels, Rows>& sums) {
+#pragma GCC unroll 4
+  for (int p = 0; p < Panels; p += Parts) {
+    const int64_t first = p / Parts * kLanes;
+    const __mmask16 mask = lanes_of(t.outputs - first);
+    const __m512 a = _mm512_maskz_loadu_ps(mask, t.a + first);
+    __m512 a_negative{};
+    if (Parts == 2) a_negative = _mm512_maskz_loadu_ps(mask, t.a_negative + first);
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+      fold_value<Parts == 2>(sums[r][p], sums[r][p + Parts - 1], a, a_negative,
+                             t.values + r * (Panels / Parts) * kLanes + first);
     }
   }
 }
@@ -187,7 +252,12 @@ void packed_tile(const GemmTile& t, const uint8_t* packed) {
   RowPointers<Rows> x(t);
   int8_t* to = t.w;
   const int64_t ahead = t.steps / Of::fields * Packed * 64;  // what is unpacked next
+  const uint8_t* rows_ahead = t.ahead;
   for (int64_t step = 0; step < t.steps; step += Of::fields, packed += Packed * 64) {
+    if (!Keeps) {
+      _mm_prefetch((const char*)rows_ahead, _MM_HINT_T1);
+      rows_ahead += t.ahead_step;
+    }
 #pragma GCC unroll 2
     for (int half = 0; half < 2; ++half) {
       __m512i nibbles[Packed];
@@ -213,7 +283,11 @@ void packed_tile(const GemmTile& t, const uint8_t* packed) {
       }
     }
   }
-  store_sums<kPanels, Rows>(t, sums);
+  if (!Keeps && t.values) {
+    fold_sums<kPanels, Rows, Of::sums>(t, sums);
+  } else {
+    store_sums<kPanels, Rows>(t, sums);
+  }
 }
 
 using Tile = void (*)(const GemmTile&);
@@ -315,7 +389,6 @@ void store_codes(const GemmOutputs& o, const int32_t* sums, int64_t step, int64_
 template <bool Shortcut>
 void store_64_codes(const GemmOutputs& o, const int32_t* sums, int64_t row, int64_t rows,
                     int64_t first) {
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   const __m512 r = _mm512_set1_ps(o.r), max_code = _mm512_set1_ps(o.max_code);
   __m512 a[4], b[4];
 #pragma GCC unroll 4
@@ -337,10 +410,7 @@ void store_64_codes(const GemmOutputs& o, const int32_t* sums, int64_t row, int6
       codes[p] = _mm512_cvt_roundps_epi32(_mm512_min_ps(max_code, t),
                                           _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     }
-    const __m512i low = _mm512_packs_epi32(codes[0], codes[1]);
-    const __m512i high = _mm512_packs_epi32(codes[2], codes[3]);
-    const __m512i bytes = _mm512_packus_epi16(low, high);
-    _mm512_storeu_si512(o.y + at, _mm512_permutexvar_epi32(order, bytes));
+    _mm512_storeu_si512(o.y + at, narrow<false>(codes));
   }
 }
 
@@ -369,30 +439,25 @@ void finish(const GemmOutputs& o, const int32_t* sums, int64_t panels, int64_t r
   }
 }
 
-inline __mmask16 lanes_of(int64_t left) {
-  return __mmask16(left >= kLanes ? 0xffff : left <= 0 ? 0 : (1u << left) - 1);
-}
-
+template <bool TwoStep>
 void fold(const GemmFold& f) {
-  const int64_t parts = f.two_step ? 2 : 1, width = f.packed_panels * kLanes;
+  constexpr int64_t kParts = TwoStep ? 2 : 1;
+  const int64_t width = f.packed_panels * kLanes;
   for (int64_t p = 0; p < f.packed_panels; ++p) {
     const __mmask16 mask = lanes_of(f.outputs - p * kLanes);
     const __m512 a = _mm512_maskz_loadu_ps(mask, f.a + p * kLanes);
     __m512 a_negative{};
-    if (f.two_step) a_negative = _mm512_maskz_loadu_ps(mask, f.a_negative + p * kLanes);
-    const int32_t* sums = f.sums + p * parts * kLanes;
+    if (TwoStep) a_negative = _mm512_maskz_loadu_ps(mask, f.a_negative + p * kLanes);
+    const int32_t* sums = f.sums + p * kParts * kLanes;
     float* value = f.values + p * kLanes;
-    for (int64_t i = 0; i < f.rows; ++i, sums += parts * width, value += width) {
-      __m512 t = _mm512_loadu_ps(value);
-      if (f.two_step) {
-        const __m512i negative = _mm512_loadu_si512(sums + kLanes);
-        t = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(negative), a_negative, t);
-      }
-      t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_loadu_si512(sums)), a, t);
-      _mm512_storeu_ps(value, t);
+    for (int64_t i = 0; i < f.rows; ++i, sums += kParts * width, value += width) {
+      const __m512i negative = _mm512_loadu_si512(sums + (kParts - 1) * kLanes);
+      fold_value<TwoStep>(_mm512_loadu_si512(sums), negative, a, a_negative, value);
     }
   }
 }
+
+void fold(const GemmFold& f) { (f.two_step ? fold<true> : fold<false>)(f); }
 
 void finish_values(const GemmOutputs& o, const float* values, int64_t packed_panels, int64_t row,
                    int64_t rows, int64_t first) {
