@@ -21,8 +21,8 @@ namespace {
 
 constexpr int64_t kChunk = 2048;
 /// Outputs from which the tables pay, whose making is shared by them, and the share of a row
-/// block's lanes that must be in use. Against vpmaddubsw on one core of Zen 5, k = 1024: 256 outputs
-/// 1.04, 512 1.2, 1024 1.3, 2048 and more 1.4 times as fast.
+/// block's lanes that must be in use. Against vpmaddubsw on one core of Zen 5, k = 1024: 256
+/// outputs 1.04, 512 1.2, 1024 1.3, 2048 and more 1.4 times as fast.
 constexpr int64_t kWorthOutputs = 256, kWorthLanes = 75;
 
 /// The numbers of groups of 4 codes, [block][output][group], of whole panels of outputs.

@@ -34,8 +34,8 @@ void table_gemm(const TableGemm& t);
 /// behind the last row or column is 0.
 void table_arrange(const uint8_t* x, int64_t k, int64_t rows, uint8_t flip, int64_t blocks,
                    int8_t* to);
-/// Sums of one panel for up to 8 rows, by rows: to[row][j] = sums[j][row]; `to_step` numbers from row
-/// to row.
+/// Sums of one panel for up to 8 rows, by rows: to[row][j] = sums[j][row]; `to_step` numbers from
+/// row to row.
 void table_transpose(const int32_t* sums, int64_t rows, int32_t* to, int64_t to_step);
 }  // namespace avx2
 

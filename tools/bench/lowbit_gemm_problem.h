@@ -9,7 +9,8 @@
 namespace apprentice::tools {
 
 /// A low-bit GEMM of random codes into s32; of a shape with "group=" into f32, with a scale for
-/// each group of columns. If `quantizing`, its x are reals of the same codes, which it quantizes
+/// each group of columns; of one with "tiles=" that percentage of the tiles of 4 columns by 16
+/// outputs is not zero. If `quantizing`, its x are reals of the same codes, which it quantizes
 /// within the time that is taken.
 template <class X, int Bits>
 struct LowbitGemmProblem {
@@ -22,6 +23,7 @@ struct LowbitGemmProblem {
     x.resize(size_t(m * k));
     for (X& code : x) code = X(random());
     weight = random_codes<Bits>(n, k, random);
+    if (s.sizes.count("tiles")) prune(n, k, s.at("tiles"), random);
     args.weight = {weight.data(), n, k};
     if (quantizing) {
       args.grid = {1 / 0.25f, std::numeric_limits<X>::min(), std::numeric_limits<X>::max()};
@@ -60,6 +62,18 @@ struct LowbitGemmProblem {
   Args args;
 
  private:
+  void prune(int64_t n, int64_t k, int64_t percent, std::mt19937& random) {
+    const int64_t row_bytes = kernels::packed_row_bytes(Bits, k), width = Bits / 2;
+    for (int64_t row = 0; row < n; row += 16) {
+      for (int64_t at = 0; at < row_bytes; at += width) {
+        if (int64_t(random() % 100) < percent) continue;
+        for (int64_t r = row; r < std::min(n, row + 16); ++r) {
+          std::fill_n(weight.begin() + r * row_bytes + at, std::min(width, row_bytes - at), 0);
+        }
+      }
+    }
+  }
+
   void scale_groups(int64_t size, std::mt19937& random) {
     const int64_t n = args.weight.rows, groups = (args.weight.cols + size - 1) / size;
     std::uniform_real_distribution<float> scale(0.5f, 1.0f);
