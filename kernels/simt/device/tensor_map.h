@@ -11,7 +11,7 @@ namespace apprentice::simt {
 inline namespace api_dev {
 
 /// A kernel takes it by value, as `SIMT_GRID_CONSTANT const simt::TensorMap map`.
-struct alignas(64) TensorMap {
+struct TensorMap {
   CUtensorMap bytes;
 };
 

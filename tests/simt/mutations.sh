@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# mutations.sh SETTINGS LIST NUMBER: takes record NUMBER of LIST (mutations.txt says what it holds), puts
+# the wrong file before the right one, compiles its test and runs it in every way that CTest runs the
+# right one. Succeeds if one of them fails. NUMBER 0 is the control: the file of record 1 unchanged,
+# which must not fail. SETTINGS, which CMake writes, names compiler and programs.
+set -euo pipefail
+settings=$1 list=$2 number=$3
+record=$((number > 0 ? number : 1))
+# shellcheck disable=SC1090
+source "$settings"
+
+what='' file='' test='' old='' new='' part='' seen=0
+while IFS= read -r line; do
+  case $line in
+    'what: '*) seen=$((seen + 1)) ;;
+  esac
+  [ "$seen" = "$record" ] || continue
+  case $line in
+    '') ;;
+    'what: '*) what=${line#what: } ;;
+    'file: '*) file=${line#file: } ;;
+    'test: '*) test=${line#test: } ;;
+    '- '*) old=${line#- } part=old ;;
+    '+'*) new=${line#+} new=${new# } part=new ;;
+    *) if [ "$part" = old ]; then old+=$'\n'$line; else new+=$'\n'$line; fi ;;
+  esac
+done <"$list"
+[ "$number" -gt 0 ] || new=$old
+[ -n "$old" ] || { echo "mutation $number of $list: not there" >&2; exit 2; }
+
+source_text=$(<"$SOURCE/$file")
+rest=${source_text#*"$old"}
+if [ "$rest" = "$source_text" ] || [ "${rest#*"$old"}" != "$rest" ]; then
+  echo "mutation '$what': its text must stand in $file once: $old" >&2
+  exit 2
+fi
+
+case $file in
+  kernels/*) as=apprentice/$file ;;
+  tests/*) as=${file#tests/} ;;
+  *) echo "mutation '$what': $file is no kernel" >&2; exit 2 ;;
+esac
+place=$BINARY/mutations/$number
+mkdir -p "$place/include/$(dirname "$as")"
+printf '%s\n' "${source_text/"$old"/"$new"}" >"$place/include/$as"
+inl=$(echo "$SOURCE"/tests/*/"${test}"_test.inl)
+printf '#include "%s"\n' "$inl" >"$place/test.cpp"
+
+# compile NAME OPTION...: the test as a library that the runners load.
+compile() {
+  local name=$1
+  shift
+  # shellcheck disable=SC2086
+  if ! "$COMPILER" -I"$place/include" @"$FLAGS" "$@" -w -fPIC -shared -Wl,-Bsymbolic-functions \
+    "$place/test.cpp" -o "$place/$name.so" >"$place/log" 2>&1; then
+    cat "$place/log" >&2
+    echo "mutation '$what': it does not compile" >&2
+    exit 2
+  fi
+}
+
+# caught RUNNER LIBRARY NAME=VALUE...: does the test fail?
+caught() {
+  local runner=$1 library=$2
+  shift 2
+  ! env "$@" timeout 60 "$runner" "$library" -w NoTests >"$place/log" 2>&1
+}
+
+# verdict WAY: somebody noticed.
+verdict() {
+  if [ "$number" -gt 0 ]; then
+    echo "caught: $1"
+    exit 0
+  fi
+  cat "$place/log" >&2
+  echo "control: the right $file fails, $1" >&2
+  exit 1
+}
+
+compile fast -O1
+if caught "$RUNNER" "$place/fast.so" APPRENTICE_SIMT_ORDER=forward APPRENTICE_SIMT_ARRIVAL=lazy; then
+  verdict 'forward and lazy'
+fi
+if caught "$RUNNER" "$place/fast.so" APPRENTICE_SIMT_ORDER=greedy APPRENTICE_SIMT_ARRIVAL=eager; then
+  verdict 'greedy and eager'
+fi
+# shellcheck disable=SC2086
+compile checker $CHECKER_FLAGS
+if caught "$RUNNER_CHECKER" "$place/checker.so" APPRENTICE_SIMT_ORDER=forward; then
+  verdict 'access checker'
+fi
+if [ "$number" -gt 0 ]; then
+  echo "mutation '$what' of $file: no test fails" >&2
+  exit 1
+fi
+grep -q 'All tests passed' "$place/log"
