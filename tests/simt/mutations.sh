@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# mutations.sh SETTINGS LIST NUMBER: takes record NUMBER of LIST (mutations.txt says what it holds), puts
-# the wrong file before the right one, compiles its test and runs it in every way that CTest runs the
-# right one. Succeeds if one of them fails. NUMBER 0 is the control: the file of record 1 unchanged,
-# which must not fail. SETTINGS, which CMake writes, names compiler and programs.
+# mutations.sh SETTINGS LIST NUMBER: takes record NUMBER of LIST (mutations.txt says what it holds),
+# puts the wrong file before the right one, compiles its test and runs it in every way that CTest
+# runs the right one. Succeeds if one of them fails. NUMBER 0 is the control: the file of record 1
+# unchanged, which must not fail. SETTINGS, which CMake writes, names compiler and programs.
 set -euo pipefail
 settings=$1 list=$2 number=$3
 record=$((number > 0 ? number : 1))
@@ -46,25 +46,22 @@ printf '%s\n' "${source_text/"$old"/"$new"}" >"$place/include/$as"
 inl=$(echo "$SOURCE"/tests/*/"${test}"_test.inl)
 printf '#include "%s"\n' "$inl" >"$place/test.cpp"
 
-# compile NAME OPTION...: the test as a library that the runners load.
+# compile NAME OPTION...: the test as a library that the runners load, not linked with libtsan.
 compile() {
   local name=$1
   shift
-  # shellcheck disable=SC2086
-  if ! "$COMPILER" -I"$place/include" @"$FLAGS" "$@" -w -fPIC -shared -Wl,-Bsymbolic-functions \
-    "$place/test.cpp" -o "$place/$name.so" >"$place/log" 2>&1; then
+  if ! { "$COMPILER" -I"$place/include" @"$FLAGS" "$@" -w -fPIC -c "$place/test.cpp" \
+    -o "$place/$name.o" &&
+    "$COMPILER" -shared -Wl,-Bsymbolic-functions "$place/$name.o" -o "$place/$name.so"; } \
+    >"$place/log" 2>&1; then
     cat "$place/log" >&2
     echo "mutation '$what': it does not compile" >&2
     exit 2
   fi
 }
 
-# caught RUNNER LIBRARY NAME=VALUE...: does the test fail?
-caught() {
-  local runner=$1 library=$2
-  shift 2
-  ! env "$@" timeout 60 "$runner" "$library" -w NoTests >"$place/log" 2>&1
-}
+# caught RUNNER LIBRARY: does the test fail?
+caught() { ! timeout 60 "$1" "$2" -w NoTests >"$place/log" 2>&1; }
 
 # verdict WAY: somebody noticed.
 verdict() {
@@ -78,15 +75,18 @@ verdict() {
 }
 
 compile fast -O1
-if caught "$RUNNER" "$place/fast.so" APPRENTICE_SIMT_ORDER=forward APPRENTICE_SIMT_ARRIVAL=lazy; then
+export APPRENTICE_SIMT_ORDER=forward APPRENTICE_SIMT_ARRIVAL=lazy
+if caught "$RUNNER" "$place/fast.so"; then
   verdict 'forward and lazy'
 fi
-if caught "$RUNNER" "$place/fast.so" APPRENTICE_SIMT_ORDER=greedy APPRENTICE_SIMT_ARRIVAL=eager; then
+export APPRENTICE_SIMT_ORDER=greedy APPRENTICE_SIMT_ARRIVAL=eager
+if caught "$RUNNER" "$place/fast.so"; then
   verdict 'greedy and eager'
 fi
 # shellcheck disable=SC2086
 compile checker $CHECKER_FLAGS
-if caught "$RUNNER_CHECKER" "$place/checker.so" APPRENTICE_SIMT_ORDER=forward; then
+export APPRENTICE_SIMT_ORDER=forward APPRENTICE_SIMT_ARRIVAL=lazy
+if caught "$RUNNER_CHECKER" "$place/checker.so"; then
   verdict 'access checker'
 fi
 if [ "$number" -gt 0 ]; then
