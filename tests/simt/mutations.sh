@@ -44,6 +44,7 @@ place=$BINARY/mutations/$number
 mkdir -p "$place/include/$(dirname "$as")"
 printf '%s\n' "${source_text/"$old"/"$new"}" >"$place/include/$as"
 inl=$(echo "$SOURCE"/tests/*/"${test}"_test.inl)
+[ "$inl" != "$SOURCE/$file" ] || inl=$place/include/$as
 printf '#include "%s"\n' "$inl" >"$place/test.cpp"
 
 # compile NAME OPTION...: the test as a library that the runners load, not linked with libtsan.
