@@ -34,7 +34,8 @@ struct TableCodes final : Prepacked {
   int64_t blocks = 0, outputs = 0;
 };
 
-std::shared_ptr<const TableCodes> make_codes(const PackedCodes<2>& weight, int32_t factor) {
+[[maybe_unused]] std::shared_ptr<const TableCodes> make_codes(const PackedCodes<2>& weight,
+                                                              int32_t factor) {
   auto codes = std::make_shared<TableCodes>();
   codes->blocks = std::max<int64_t>(1, (weight.cols + kTableDepth - 1) / kTableDepth);
   codes->outputs = (weight.rows + kTablePanel - 1) / kTablePanel * kTablePanel;
