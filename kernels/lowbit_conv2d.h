@@ -19,11 +19,12 @@ namespace apprentice::kernels {
 ///   weight        [out, kh*kw*in / groups] packed codes
 ///   acc           [n, p, q, out] s32, or absent
 ///   acc_negative  [n, p, q, out] s32: two_step only, or absent
+///   acc_f32       [n, p, q, out] acc rounded to f32 once, or absent
 ///   residual      [n, rh, rw, rc] u8 codes, or absent; rc <= out. Read through option A (He et al.
 ///                 2015, section 4.2): pixel (p*d, q*d) with d = 1 if rh = p, else 2, where
 ///                 ceil(rh/d) = p; absent channels are code 0, (out-rc)/2 of them before, the rest
 ///                 after
-///   y             [n, p, q, out] u8 codes, or absent; at least one of acc and y is wanted
+///   y             [n, p, q, out] u8 codes, or absent; at least one of acc, acc_f32 and y is wanted
 /// With `two_step` (TTQ) acc sums x over t = +1 and acc_negative x over t = -1 (not negated), and
 /// the epilogue is that of two steps. Outputs must not alias inputs. No code in x exceeds `max_x`,
 /// which the caller answers for: kernels that hold sums of codes in bytes take problems by it.
@@ -42,6 +43,7 @@ struct LowbitConv2d {
     bool two_step = false;
     const Prepacked* prepacked = nullptr;
     View4<int32_t> acc, acc_negative;
+    View4<float> acc_f32;
     Epilogue epilogue;
     View4<const uint8_t> residual;
     View4<uint8_t> y;

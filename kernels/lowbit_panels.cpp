@@ -1,4 +1,5 @@
 #include <cstring>
+#include <vector>
 
 #include <apprentice/kernels/lowbit_panels_internal.h>
 
@@ -24,14 +25,17 @@ std::shared_ptr<const LowbitPanels> make_panels(const PackedCodes<Bits>& weight,
   panels->blocks = blocks;
   auto* bytes = static_cast<int8_t*>(panels->memory.data());
   std::memset(bytes, 0, size_t(blocks * parts * panel_bytes));
+  std::vector<int8_t> row_codes(size_t(weight.cols));
   for (int64_t row = 0; row < weight.rows; ++row) {
     const int64_t block = row / lanes, lane = row % lanes;
+    unpack_codes(PackedCodes<Bits>{weight.data + row * weight.row_bytes(), 1, weight.cols},
+                 View2<int8_t>{row_codes.data(), {1, weight.cols}});
     for (int64_t part = 0; part < parts; ++part) {
-      int8_t* panel = bytes + (block * parts + part) * panel_bytes;
-      for (int64_t col = 0; col < weight.cols; ++col) {
-        const int64_t k = col / in * padded_in + col % in;
-        panel[(k / 4 * lanes + lane) * 4 + k % 4] =
-            panel_code(weight.at(row, col), int(part), two_step);
+      int8_t* panel = bytes + (block * parts + part) * panel_bytes + lane * 4;
+      for (int64_t tap = 0; tap < taps; ++tap, panel += padded_in * lanes) {
+        const int8_t* code = row_codes.data() + tap * in;
+        for (int64_t i = 0; i < in; ++i)
+          panel[i / 4 * lanes * 4 + i % 4] = panel_code(code[i], int(part), two_step);
       }
     }
   }

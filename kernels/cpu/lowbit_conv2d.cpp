@@ -140,6 +140,7 @@ void set_outputs(const Args& args, const Problem& p, int64_t image, int64_t row,
   const int64_t offset = (image * p.out_rows + row) * p.out_cols * p.out;
   s.acc = args.acc ? args.acc.data + offset : nullptr;
   s.negative = args.acc_negative ? args.acc_negative.data + offset : nullptr;
+  s.acc_f32 = args.acc_f32 ? args.acc_f32.data + offset : nullptr;
   s.y = args.y ? args.y.data + offset : nullptr;
   s.a = args.epilogue.a.data, s.a_negative = args.epilogue.a_negative.data;
   s.b = args.epilogue.b.data, s.r = args.epilogue.r;

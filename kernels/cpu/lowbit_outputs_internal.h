@@ -10,6 +10,7 @@ struct LowbitOutputs {
   int64_t out_rows, out_cols, out;  ///< of an image
   bool two_step;
   int32_t *acc, *negative;  ///< [images, out_rows, out_cols, out] or null
+  float* acc_f32;           ///< the same or null
   uint8_t* y;               ///< the same or null
   const float *a, *a_negative, *b;
   float r, max_code;

@@ -13,7 +13,7 @@ constexpr int kMostPixels = 4;
 
 /// Where the results of one output pixel go.
 struct Pixel {
-  int64_t offset;  ///< of its channel 0 in acc, negative and y
+  int64_t offset;  ///< of its channel 0 in the outputs
   const uint8_t* residual;
 };
 
@@ -62,6 +62,7 @@ inline void finish(const LowbitStrip& s, int64_t block, const Pixel& p, __m256i 
   const int64_t first = block * kLanes, left = s.out - first, at = p.offset + first;
   const __m256i mask = lane_mask(left);
   if (s.acc) _mm256_maskstore_epi32(s.acc + at, mask, acc);
+  if (s.acc_f32) _mm256_maskstore_ps(s.acc_f32 + at, mask, _mm256_cvtepi32_ps(acc));
   if (TwoStep && s.negative) _mm256_maskstore_epi32(s.negative + at, mask, negative);
   if (!s.y) return;
   __m256 t = _mm256_maskload_ps(s.b + first, mask);

@@ -141,11 +141,21 @@ inline void store_acc(const LowbitStrip& s, const Outputs& o, Sums acc, int32_t*
   }
 }
 
+inline void store_acc_f32(const LowbitStrip& s, const Outputs& o, Sums acc, const Place& at) {
+  if (!s.acc_f32) return;
+  float* to = s.acc_f32 + (at.row * s.cols + at.col) * s.out + o.first;
+  for (int64_t p = 0; p < at.pixels; ++p, to += s.out) {
+    _mm512_mask_storeu_ps(to, o.mask, _mm512_cvtepi32_ps(acc[p]));
+  }
+}
+
 /// Stores what is wanted of a tile of two panels: two blocks of outputs, or P and N of one.
 template <bool TwoStep>
 void finish_two(const LowbitStrip& s, const Outputs* o, Sums first, Sums second, const Place& at) {
   store_acc(s, o[0], first, s.acc, at);
   store_acc(s, o[TwoStep ? 0 : 1], second, TwoStep ? s.negative : s.acc, at);
+  store_acc_f32(s, o[0], first, at);
+  if (!TwoStep) store_acc_f32(s, o[1], second, at);
   if (!s.y) return;
   if constexpr (TwoStep) {
     const auto store = s.residual ? store_codes<true, true> : store_codes<true, false>;
@@ -165,6 +175,7 @@ void finish_two(const LowbitStrip& s, const Outputs* o, Sums first, Sums second,
 
 void finish_one(const LowbitStrip& s, const Outputs& o, Sums acc, const Place& at) {
   store_acc(s, o, acc, s.acc, at);
+  store_acc_f32(s, o, acc, at);
   if (!s.y) return;
   if (s.out == kLanes) {
     const auto store = s.residual  ? o.bounded ? store_fours<true, true> : store_fours<true, false>

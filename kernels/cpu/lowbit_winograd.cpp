@@ -53,6 +53,7 @@ template <class Args>
 void set_outputs(const Args& args, LowbitWinograd& w) {
   w.two_step = args.two_step;
   w.acc = args.acc.data, w.negative = args.acc_negative.data, w.y = args.y.data;
+  w.acc_f32 = args.acc_f32.data;
   w.a = args.epilogue.a.data, w.a_negative = args.epilogue.a_negative.data;
   w.b = args.epilogue.b.data, w.r = args.epilogue.r;
   w.max_code = float(args.epilogue.max_code);

@@ -130,6 +130,16 @@ void store_acc(const LowbitWinograd& w, const Pixels<Rows>& pixels, int64_t chan
   }
 }
 
+template <int Rows>
+void store_acc_f32(const LowbitWinograd& w, const Pixels<Rows>& pixels, int64_t channel,
+                   __mmask16 mask, const __m512i (&sums)[Rows * 2]) {
+  for (int k = 0; k < Rows * 2; ++k) {
+    if (!pixels.inside[k]) continue;
+    _mm512_mask_storeu_ps(w.acc_f32 + pixels.index[k] * w.out + channel, mask,
+                          _mm512_cvtepi32_ps(_mm512_srai_epi32(sums[k], Rows)));
+  }
+}
+
 /// t of the epilogue plus the shortcut, read through option A: channels that it lacks are code 0.
 template <int Rows>
 void add_shortcut(const LowbitWinograd& w, const Pixels<Rows>& pixels, const OutputPixel& first,
@@ -158,6 +168,7 @@ void store_block(const LowbitWinograd& w, int64_t block, const OutputPixel& firs
   __m512i p[kPixels], n[kPixels];
   transform_tile<Rows>(sums, p);
   store_acc<Rows>(w, pixels, channel, mask, p, w.acc);
+  if (w.acc_f32) store_acc_f32<Rows>(w, pixels, channel, mask, p);
   if (negative) {
     transform_tile<Rows>(negative, n);
     store_acc<Rows>(w, pixels, channel, mask, n, w.negative);
@@ -188,7 +199,7 @@ template <int Rows>
 void winograd_output(const LowbitWinograd& w, int64_t block, int64_t panels,
                      const OutputPixel& first, const int32_t* sums) {
   const bool whole = (block + panels) * kLanes <= w.out;
-  const bool plain = !w.acc && !w.two_step &&
+  const bool plain = !w.acc && !w.acc_f32 && !w.two_step &&
                      (!w.residual || (w.residual_col_step == w.out && w.residual_first == 0));
   if (whole && plain) {
     const auto store = panels == 2

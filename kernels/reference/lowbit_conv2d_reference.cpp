@@ -75,6 +75,7 @@ template <class Args>
 void finish(const Args& args, const Sums& sums, int64_t n, int64_t p, int64_t q, int64_t o) {
   if (args.acc) args.acc(n, p, q, o) = sums.acc;
   if (args.acc_negative) args.acc_negative(n, p, q, o) = sums.negative;
+  if (args.acc_f32) args.acc_f32(n, p, q, o) = float(sums.acc);
   if (!args.y) return;
   const Epilogue& e = args.epilogue;
   float t = args.two_step ? epilogue_value(e, o, float(sums.acc), float(sums.negative))
@@ -88,7 +89,7 @@ void run(const typename LowbitConv2d<Bits>::Args& args, Stream) {
   std::shared_ptr<const Prepacked> own;
   if (!args.prepacked) own = decode<Bits>(args);
   const auto* weights = static_cast<const Decoded*>(own ? own.get() : args.prepacked);
-  const auto& sizes = args.y ? args.y.sizes : args.acc.sizes;
+  const auto& sizes = args.y ? args.y.sizes : args.acc ? args.acc.sizes : args.acc_f32.sizes;
   const int64_t rows = sizes[0] * sizes[1];
 #pragma omp parallel for
   for (int64_t row = 0; row < rows; ++row) {

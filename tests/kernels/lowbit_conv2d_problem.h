@@ -18,6 +18,7 @@ struct Sizes {
 /// What a kernel makes of one problem.
 struct Result {
   std::vector<int32_t> acc, negative;
+  std::vector<float> acc_f32;
   std::vector<uint8_t> codes;
   friend bool operator==(const Result&, const Result&) = default;
 };
@@ -58,10 +59,11 @@ class ConvProblem {
     const int64_t n = args_.x.size(0), out = args_.weight.rows;
     const auto count = size_t(n * p_ * q_ * out);
     Result result{std::vector<int32_t>(count, -7), std::vector<int32_t>(count, -7),
-                  std::vector<uint8_t>(count, 77)};
+                  std::vector<float>(count, -7), std::vector<uint8_t>(count, 77)};
     auto args = args_;
     args.acc = {result.acc.data(), {n, p_, q_, out}};
     if (args.two_step) args.acc_negative = {result.negative.data(), {n, p_, q_, out}};
+    args.acc_f32 = {result.acc_f32.data(), {n, p_, q_, out}};
     args.y = {result.codes.data(), {n, p_, q_, out}};
     const auto prepacked = kernel.prepack(args);
     args.prepacked = prepacked.get();
@@ -77,6 +79,16 @@ class ConvProblem {
     args.y = {codes.data(), {n, p_, q_, out}};
     kernel.run(args, {});
     return codes;
+  }
+
+  /// Sums in f32 alone: the road that training takes.
+  std::vector<float> run_sums(const kernels::Kernel<Op>& kernel) {
+    const int64_t n = args_.x.size(0), out = args_.weight.rows;
+    std::vector<float> sums(size_t(n * p_ * q_ * out), -7);
+    auto args = args_;
+    args.acc_f32 = {sums.data(), {n, p_, q_, out}};
+    kernel.run(args, {});
+    return sums;
   }
 
   /// A shortcut of this many channels, on the output's pixels or on about twice as many.
@@ -108,7 +120,11 @@ void compare_kernels(ConvProblem<Bits>& problem) {
     const Result got = problem.run(kernel);
     CHECK(bool(got.acc == expected.acc));
     CHECK(bool(got.negative == expected.negative));
+    CHECK(bool(got.acc_f32 == expected.acc_f32));
+    CHECK(bool(std::equal(got.acc.begin(), got.acc.end(), got.acc_f32.begin(),
+                          [](int32_t sum, float f32) { return float(sum) == f32; })));
     CHECK(bool(got.codes == expected.codes));
+    CHECK(bool(problem.run_sums(kernel) == expected.acc_f32));
     CHECK(bool(problem.run_codes(kernel) == expected.codes));
   }
 }
