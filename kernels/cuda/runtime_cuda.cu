@@ -3,14 +3,9 @@
 #include <apprentice/base/error.h>
 #include <apprentice/base/runtime.h>
 #include <apprentice/base/unit.h>
-#include <apprentice/kernels/cuda/cuda_check_internal.h>
+#include <apprentice/kernels/simt/device/launch.h>
 
 namespace apprentice::kernels {
-
-void cuda_check(cudaError_t result, const char* call) {
-  check<DeviceError>(result == cudaSuccess, "cuda: {}: {} ({})", call, cudaGetErrorString(result),
-                     cudaGetErrorName(result));
-}
 
 namespace {
 
@@ -24,7 +19,7 @@ std::string version_text(int version) {
 cudaStream_t native(Stream stream) { return static_cast<cudaStream_t>(stream.handle); }
 cudaEvent_t native(void* event) { return static_cast<cudaEvent_t>(event); }
 
-void use(int device) { cuda_check(cudaSetDevice(device), "cudaSetDevice"); }
+void use(int device) { simt::check_cuda(cudaSetDevice(device), "cudaSetDevice"); }
 
 class CudaRuntime final : public Runtime {
  public:
@@ -39,8 +34,8 @@ class CudaRuntime final : public Runtime {
     int count = 0, driver = 0, built = 0;
     const cudaError_t error = cudaGetDeviceCount(&count);
     cudaGetLastError();
-    cuda_check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
-    cuda_check(cudaRuntimeGetVersion(&built), "cudaRuntimeGetVersion");
+    simt::check_cuda(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
+    simt::check_cuda(cudaRuntimeGetVersion(&built), "cudaRuntimeGetVersion");
     if (driver == 0) return "no CUDA device: no driver is installed";
     if (error == cudaErrorInsufficientDriver)
       return fmt::format("no CUDA device: the driver is for CUDA {}, this build needs {}",
@@ -49,7 +44,7 @@ class CudaRuntime final : public Runtime {
     std::string devices = count ? "" : "no CUDA device";
     for (int i = 0; i < count; ++i) {
       cudaDeviceProp p;
-      cuda_check(cudaGetDeviceProperties(&p, i), "cudaGetDeviceProperties");
+      simt::check_cuda(cudaGetDeviceProperties(&p, i), "cudaGetDeviceProperties");
       devices += fmt::format("{}cuda:{} {}, {} MiB, compute capability {}.{}", i ? "; " : "", i,
                              p.name, p.totalGlobalMem >> 20, p.major, p.minor);
     }
@@ -74,7 +69,7 @@ class CudaRuntime final : public Runtime {
   Memory memory(int device) override {
     use(device);
     Memory memory{};
-    cuda_check(cudaMemGetInfo(&memory.free, &memory.total), "cudaMemGetInfo");
+    simt::check_cuda(cudaMemGetInfo(&memory.free, &memory.total), "cudaMemGetInfo");
     return memory;
   }
 
@@ -85,13 +80,13 @@ class CudaRuntime final : public Runtime {
   }
   void free(int device, void* data) override {
     use(device);
-    cuda_check(cudaFree(data), "cudaFree");
+    simt::check_cuda(cudaFree(data), "cudaFree");
   }
   void* allocate_pinned(size_t bytes) override {
     void* data = nullptr;
     return or_null(cudaMallocHost(&data, bytes), "cudaMallocHost") ? data : nullptr;
   }
-  void free_pinned(void* data) override { cuda_check(cudaFreeHost(data), "cudaFreeHost"); }
+  void free_pinned(void* data) override { simt::check_cuda(cudaFreeHost(data), "cudaFreeHost"); }
 
   void copy_to_device(void* to, const void* from, size_t bytes, Stream stream) override {
     copy(to, from, bytes, cudaMemcpyHostToDevice, stream);
@@ -104,51 +99,51 @@ class CudaRuntime final : public Runtime {
   }
   void fill(void* to, unsigned char value, size_t bytes, Stream stream) override {
     use(stream.device.index);
-    cuda_check(cudaMemsetAsync(to, value, bytes, native(stream)), "cudaMemsetAsync");
+    simt::check_cuda(cudaMemsetAsync(to, value, bytes, native(stream)), "cudaMemsetAsync");
   }
 
   void* create_stream(int device) override {
     use(device);
     cudaStream_t stream = nullptr;
-    cuda_check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
+    simt::check_cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
     return stream;
   }
   void destroy_stream(Stream stream) override {
     use(stream.device.index);
-    cuda_check(cudaStreamDestroy(native(stream)), "cudaStreamDestroy");
+    simt::check_cuda(cudaStreamDestroy(native(stream)), "cudaStreamDestroy");
   }
   void synchronize(Stream stream) override {
     use(stream.device.index);
-    cuda_check(cudaStreamSynchronize(native(stream)), "cudaStreamSynchronize");
+    simt::check_cuda(cudaStreamSynchronize(native(stream)), "cudaStreamSynchronize");
   }
 
   void* create_event(int device) override {
     use(device);
     cudaEvent_t event = nullptr;
-    cuda_check(cudaEventCreate(&event), "cudaEventCreate");
+    simt::check_cuda(cudaEventCreate(&event), "cudaEventCreate");
     return event;
   }
   void destroy_event(int device, void* event) override {
     use(device);
-    cuda_check(cudaEventDestroy(native(event)), "cudaEventDestroy");
+    simt::check_cuda(cudaEventDestroy(native(event)), "cudaEventDestroy");
   }
   void record(void* event, Stream stream) override {
     use(stream.device.index);
-    cuda_check(cudaEventRecord(native(event), native(stream)), "cudaEventRecord");
+    simt::check_cuda(cudaEventRecord(native(event), native(stream)), "cudaEventRecord");
   }
   void wait(Stream stream, void* event) override {
     use(stream.device.index);
-    cuda_check(cudaStreamWaitEvent(native(stream), native(event)), "cudaStreamWaitEvent");
+    simt::check_cuda(cudaStreamWaitEvent(native(stream), native(event)), "cudaStreamWaitEvent");
   }
   bool is_done(void* event) override {
     const cudaError_t error = cudaEventQuery(native(event));
     if (error == cudaErrorNotReady) return false;
-    cuda_check(error, "cudaEventQuery");
+    simt::check_cuda(error, "cudaEventQuery");
     return true;
   }
   double milliseconds(void* begin, void* end) override {
     float ms = 0;
-    cuda_check(cudaEventElapsedTime(&ms, native(begin), native(end)), "cudaEventElapsedTime");
+    simt::check_cuda(cudaEventElapsedTime(&ms, native(begin), native(end)), "cudaEventElapsedTime");
     return double(ms);
   }
 
@@ -159,13 +154,13 @@ class CudaRuntime final : public Runtime {
       cudaGetLastError();
       return false;
     }
-    cuda_check(result, call);
+    simt::check_cuda(result, call);
     return true;
   }
 
   static void copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, Stream stream) {
     use(stream.device.index);
-    cuda_check(cudaMemcpyAsync(to, from, bytes, kind, native(stream)), "cudaMemcpyAsync");
+    simt::check_cuda(cudaMemcpyAsync(to, from, bytes, kind, native(stream)), "cudaMemcpyAsync");
   }
 };
 

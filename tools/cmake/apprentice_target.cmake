@@ -129,7 +129,8 @@ function(apprentice_cuda_objects target kind architectures sources)
   set_target_properties(${objects} PROPERTIES CUDA_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON
                         CUDA_ARCHITECTURES "${architectures}")
   target_compile_features(${objects} PUBLIC cxx_std_20)
-  set(host -Wall -Wextra -ffp-contract=off)
+  # The host half of a .cu runs no OpenMP loop of the headers that it includes.
+  set(host -Wall -Wextra -Wno-unknown-pragmas -ffp-contract=off)
   if(APPRENTICE_WERROR)
     list(APPEND host -Werror)
   endif()

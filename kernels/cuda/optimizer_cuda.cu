@@ -1,0 +1,10 @@
+#include <apprentice/base/unit.h>
+#include <apprentice/kernels/cuda/register_internal.h>
+#include <apprentice/kernels/cuda/optimizer.cuh>
+
+APPRENTICE_UNIT(optimizer_cuda) {
+  using namespace apprentice::kernels;
+  using namespace apprentice::kernels::SIMT_NS;
+  add_cuda<SgdUpdate<float>>(sgd_update);
+  add_cuda<AdamUpdate<float>>(adam_update);
+}
