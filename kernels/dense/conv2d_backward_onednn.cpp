@@ -29,7 +29,9 @@ BackwardData make_data(const ConvShape& shape) {
   return backward;
 }
 
-void backward_data(const DataArgs& args, Stream) {
+}  // namespace
+
+void onednn::backward_data(const DataArgs& args) {
   static onednn::Cache<BackwardData> cache;
   const ConvShape shape(args.grad_x.sizes, args.w.sizes, args.grad_y.sizes, args.geometry);
   const auto backward = cache.get(shape.key(0), [&] { return make_data(shape); });
@@ -45,6 +47,10 @@ void backward_data(const DataArgs& args, Stream) {
                    {DNNL_ARG_WEIGHTS, onednn::wrap(desc.weights_desc(), weight)},
                    {DNNL_ARG_DIFF_SRC, onednn::wrap(desc.diff_src_desc(), args.grad_x.data)}});
 }
+
+namespace {
+
+void backward_data(const DataArgs& args, Stream) { onednn::backward_data(args); }
 
 struct BackwardWeight {
   dnnl::convolution_backward_weights::primitive_desc desc;

@@ -63,4 +63,7 @@ inline std::string refuse_empty(int64_t x_numel, int64_t w_numel, int64_t y_nume
 
 struct WeightTag {};
 
+/// oneDNN's direct data gradient (conv2d_backward_onednn.cpp).
+void backward_data(const Conv2dBackwardData<float>::Args& args);
+
 }  // namespace apprentice::kernels::onednn

@@ -1,5 +1,6 @@
 // oneDNN's Winograd F(4x4, 3x3). It takes images whose channels are blocked by 16, so each call
-// copies x there and y back; bias, residual and ReLU go into the copy back.
+// copies x there and y back; bias, residual and ReLU go into the copy back. A family of its own, so
+// that "onednn" is the direct algorithms alone.
 #include <apprentice/base/cpu.h>
 #include <apprentice/base/unit.h>
 #include <apprentice/kernels/dense/conv2d_onednn_internal.h>
@@ -212,13 +213,13 @@ std::string refuse_data(const DataArgs& a) {
 APPRENTICE_UNIT(conv2d_winograd_onednn) {
   using namespace apprentice::kernels;
   kernel_table<Conv2d<float>>().add({.name = "conv2d_f32_cpu_onednn_winograd",
-                                     .family = "onednn",
+                                     .family = "onednn_winograd",
                                      .priority = 110,
                                      .refuse = refuse_forward,
                                      .run = forward});
   kernel_table<Conv2dBackwardData<float>>().add(
       {.name = "conv2d_backward_data_f32_cpu_onednn_winograd",
-       .family = "onednn",
+       .family = "onednn_winograd",
        .priority = 110,
        .refuse = refuse_data,
        .run = backward_data});

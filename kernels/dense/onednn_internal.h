@@ -1,5 +1,7 @@
 #pragma once
 
+#include <omp.h>
+
 #include <array>
 #include <dnnl.hpp>
 #include <memory>
@@ -54,6 +56,24 @@ inline dnnl::primitive_attr attributes() {
   return attr;
 }
 
+/// One thread for what is started while it lives.
+class OneThread {
+ public:
+  explicit OneThread(bool on) : before_(omp_get_max_threads()) {
+    if (on) omp_set_num_threads(1);
+  }
+  ~OneThread() { omp_set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
+/// Weights up to this size are copied by one thread: 64 x 64 x 3 x 3 takes it 23 us, and waking a
+/// second one 40.
+constexpr size_t kSmallWeight = size_t(256) << 10;
+
 /// Copies between our layout of a weight and the one that a primitive asked for.
 struct Reorder {
   dnnl::memory::desc from, to, scratch;
@@ -66,6 +86,7 @@ struct Reorder {
     primitive = dnnl::reorder(desc);
   }
   void run(const void* x, void* y) const {
+    const OneThread alone(to.get_size() <= kSmallWeight);
     execute(primitive, scratch, {{DNNL_ARG_FROM, wrap(from, x)}, {DNNL_ARG_TO, wrap(to, y)}});
   }
 };

@@ -1,5 +1,7 @@
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include <apprentice/kernels/conv2d.h>
 
 #include "kernels/agreement.h"
@@ -124,6 +126,26 @@ TEST_CASE("every conv2d_backward_weight kernel agrees with the reference on rand
     const auto grad_bias = bias ? out.view<1>({p.w[0]}, bound) : View1<float>{};
     return Conv2dBackwardWeight<float>::Args{x, grad_y, grad_w, grad_bias, p.geometry};
   });
+}
+
+TEST_CASE("a forward by the data gradient of rotated weights agrees with the reference") {
+  const auto seed = GENERATE(range(400u, 412u));
+  CAPTURE(seed);
+  Random random(seed);
+  const int64_t kh = random.between(1, 5), kw = random.between(1, 3);
+  Conv2dGeometry geometry;
+  geometry.padding = {random.below(kh), random.below(kw)};
+  const auto x = random.integers<4>({2, random.between(5, 9), random.between(5, 20), 16}, -9, 9);
+  const auto w = random.integers<4>({16, kh, kw, 16}, -9, 9);
+  const std::array<int64_t, 4> y{2, geometry.out_size(0, x.size(1), kh),
+                                 geometry.out_size(1, x.size(2), kw), 16};
+  Outputs outputs;
+  const auto args = [&](Outputs& out) {
+    return Conv2d<float>::Args{x, w, {}, {}, out.view(y, 0), geometry, false};
+  };
+  test::agree<Conv2d<float>>(args);
+  const auto names = test::takers<Conv2d<float>>(args(outputs));
+  CHECK(std::count(names.begin(), names.end(), "conv2d_f32_cpu_onednn_rotated") == 1);
 }
 
 TEST_CASE("conv2d's gradients are the transposes of its forward") {
