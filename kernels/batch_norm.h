@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 #include <apprentice/base/view.h>
@@ -16,6 +17,9 @@ namespace apprentice::kernels {
 ///   gamma, beta, mean, var, inv_std  [c]
 ///   eps                              [1] or [c]
 ///   residual                         [m, c], or absent; may be y
+/// With inv_step > 0 y holds the codes of those values, which takes the ReLU: the codes of
+/// QuantizeUniform (kernels/quantize.h) bit for bit,
+///   y = clamp(rint(y * inv_step), 0, max_code), and `bytes` [m, c], if present, holds them as u8
 /// Statistics are summed in blocks of rows whose size does not depend on the number of threads and
 /// the blocks in order in double, so the result does not depend on it either.
 /// Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1.
@@ -28,14 +32,16 @@ struct BatchNormTrain {
     View2<const T> residual;
     T residual_scale = 1;
     bool relu = false;
+    T inv_step = 0, max_code = 0;
     View2<T> y;
+    View2<uint8_t> bytes;
     View1<T> mean, var, inv_std;
   };
 };
 
 /// The same with given statistics:
 ///   y = relu?( (x - mean) * gamma / sqrt(var + eps) + beta + residual_scale * residual )
-/// Shapes and aliasing as in BatchNormTrain; inv_std [c] is written if present.
+/// Shapes, codes and aliasing as in BatchNormTrain; inv_std [c] is written if present.
 template <class T>
 struct BatchNormEval {
   static constexpr std::string_view name = "batch_norm_eval", types = types_of<T>;
@@ -45,19 +51,28 @@ struct BatchNormEval {
     View2<const T> residual;
     T residual_scale = 1;
     bool relu = false;
+    T inv_step = 0, max_code = 0;
     View2<T> y;
+    View2<uint8_t> bytes;
     View1<T> inv_std;
   };
 };
 
 /// Gradients of both, with d = grad_y where the ReLU let pass, 0 elsewhere. It let pass where y >
-/// 0; if `y` is absent and `beta` is not, where (x - mean) * (inv_std * gamma) + beta > 0, which is
-/// the same without a residual and spares reading y; everywhere, if both are absent.
-///   grad_beta[j] = sum_i d[i,j],  grad_gamma[j] = sum_i d[i,j] xhat[i,j],  xhat = (x - mean)
-///   inv_std train:                    grad_x = gamma inv_std (d - grad_beta / m - xhat grad_gamma
-///   / m) eval (fixed_statistics):  grad_x = gamma inv_std d grad_residual = residual_scale * d x,
-///   grad_y              [m, c];  y [m, c] or absent grad_x, grad_residual  [m, c], absent where
-///   not wanted; each may be grad_y grad_gamma, grad_beta  [c], overwritten
+/// 0; if `y` is absent and `beta` is not, where t > 0, t = (x - mean) * (inv_std * gamma) + beta,
+/// which is the same without a residual and spares reading y; everywhere, if both are absent.
+///   grad_beta[j] = sum_i d[i,j]
+///   grad_gamma[j] = sum_i d[i,j] xhat[i,j], xhat = (x - mean) inv_std
+///   grad_x = gamma inv_std (d - grad_beta / m - xhat grad_gamma / m)      train
+///   grad_x = gamma inv_std d                                              eval (fixed_statistics)
+///   grad_residual = residual_scale * d
+///   x, grad_y              [m, c]; y [m, c] or absent
+///   grad_x, grad_residual  [m, c], absent where not wanted; each may be grad_y
+///   grad_gamma, grad_beta  [c], overwritten
+/// With inv_step > 0 grad_y is that of codes, and the quantizer lets pass by its clipped
+/// straight-through gradient (QuantizeUniformBackward on [0, most]):
+///   d = inv_step * grad_y where 0 < t <= most, t as above plus residual_scale * residual;
+/// `beta` is there, `y` is not, and `residual` [m, c] is what the forward added, or absent.
 /// Sums as in BatchNormTrain.
 template <class T>
 struct BatchNormBackward {
@@ -65,7 +80,9 @@ struct BatchNormBackward {
   struct Args {
     View2<const T> x, y, grad_y;
     View1<const T> gamma, beta, mean, inv_std;
+    View2<const T> residual;
     T residual_scale = 1;
+    T inv_step = 0, most = 0;
     bool fixed_statistics = false;
     View2<T> grad_x, grad_residual;
     View1<T> grad_gamma, grad_beta;

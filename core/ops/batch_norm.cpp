@@ -34,6 +34,20 @@ void check_channels(const Tensor& t, const char* name, const Tensor& x) {
                     name_of(t.dtype()), name_of(x.dtype()));
 }
 
+void check_codes(const BatchNormOptions& o, const Tensor& x) {
+  const UniformCodes& codes = o.codes;
+  if (codes.step == 0) return;
+  check(codes.step > 0 && codes.max_code > 0, "batch_norm: codes of step {} up to {}", codes.step,
+        codes.max_code);
+  check(o.relu, "batch_norm: codes without a ReLU");
+  check<DtypeError>(x.dtype() == Dtype::f32, "batch_norm: codes of {}, expected f32",
+                    name_of(x.dtype()));
+  if (!codes.bytes) return;
+  check<ShapeError>(codes.bytes.shape() == x.shape(), "batch_norm: bytes are {}, expected {}",
+                    codes.bytes.shape().str(), x.shape().str());
+  check(codes.max_code <= 255, "batch_norm: codes up to {} do not fit bytes", codes.max_code);
+}
+
 Rows check_inputs(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& mean,
                   const Tensor& var, const BatchNormOptions& o) {
   check<ShapeError>(x.rank() > 0, "batch_norm: x has no axes, expected [..., c]");
@@ -48,6 +62,7 @@ Rows check_inputs(const Tensor& x, const Tensor& weight, const Tensor& bias, con
                     "batch_norm: residual is {}, expected {}",
                     o.residual ? o.residual.shape().str() : "", x.shape().str());
   check(o.residual || !o.residual_scale, "batch_norm: residual_scale without a residual");
+  check_codes(o, x);
   const int64_t c = x.size(-1);
   return {x.shape(), c > 0 ? x.numel() / c : 0, c};
 }
@@ -75,59 +90,88 @@ double residual_scale_of(const BatchNormOptions& o) {
   return o.residual_scale ? o.residual_scale.item() : 1;
 }
 
-/// Everything that backward needs of a forward.
+/// 1 / step of the codes; 0 where there are none.
+double inv_step_of(const BatchNormOptions& o) {
+  return o.codes.step > 0 ? double(1 / o.codes.step) : 0;
+}
+
 struct Forward {
   Rows rows;
   Tensor y, mean, inv_std;
   bool fixed_statistics;
 };
 
-template <class T>
-std::vector<Tensor> grads_of(const Rows& rows, const Tensor& x, const Tensor& y,
-                             const Tensor& grad_y, const Tensor& weight, const Tensor& bias,
-                             const Tensor& mean, const Tensor& inv_std, double residual_scale,
-                             bool fixed, bool wants_x, bool wants_residual) {
-  typename kernels::BatchNormBackward<T>::Args args;
-  Tensor grad_weight = Tensor::empty({rows.c}, x.dtype());
-  Tensor grad_bias = Tensor::empty({rows.c}, x.dtype());
-  Tensor grad_x, grad_residual;
-  if (wants_x) grad_x = Tensor::empty(rows.shape, x.dtype());
-  if (wants_residual) grad_residual = Tensor::empty(rows.shape, x.dtype());
-  args.x = rows.of<T>(x);
-  args.y = rows.of<T>(y);
-  args.grad_y = rows.of<T>(grad_y);
-  args.gamma = weight.view<T, 1>();
-  if (bias) args.beta = bias.view<T, 1>();
-  args.mean = mean.view<T, 1>();
-  args.inv_std = inv_std.view<T, 1>();
-  args.residual_scale = T(residual_scale);
-  args.fixed_statistics = fixed;
-  args.grad_x = rows.into<T>(grad_x);
-  args.grad_residual = rows.into<T>(grad_residual);
-  args.grad_gamma = grad_weight.view<T, 1>();
-  args.grad_beta = grad_bias.view<T, 1>();
-  kernels::launch<kernels::BatchNormBackward<T>>(args);
-  return {grad_x, grad_weight, grad_bias, grad_residual};
-}
+/// Everything that backward needs of a forward.
+struct Backward {
+  Rows rows;
+  Saved x, weight, mean, inv_std;
+  Saved y, bias, residual;  ///< what tells where the ReLU and the quantizer let pass
+  double residual_scale, inv_step;
+  float most;
+  bool fixed_statistics, wants_x, wants_residual;
+
+  template <class T>
+  std::vector<Tensor> grads(const Tensor& grad_y) const {
+    typename kernels::BatchNormBackward<T>::Args args;
+    const auto make = [&](const Shape& shape) { return Tensor::empty(shape, grad_y.dtype()); };
+    Tensor grad_weight = make({rows.c}), grad_bias = make({rows.c}), grad_x, grad_residual;
+    if (wants_x) grad_x = make(rows.shape);
+    if (wants_residual) grad_residual = make(rows.shape);
+    args.x = rows.of<T>(x.get());
+    args.y = rows.of<T>(y.get());
+    args.residual = rows.of<T>(residual.get());
+    args.grad_y = rows.of<T>(grad_y);
+    args.gamma = weight.get().view<T, 1>();
+    if (bias.get()) args.beta = bias.get().view<T, 1>();
+    args.mean = mean.get().view<T, 1>();
+    args.inv_std = inv_std.get().view<T, 1>();
+    args.residual_scale = T(residual_scale);
+    args.inv_step = T(inv_step), args.most = T(most);
+    args.fixed_statistics = fixed_statistics;
+    args.grad_x = rows.into<T>(grad_x);
+    args.grad_residual = rows.into<T>(grad_residual);
+    args.grad_gamma = grad_weight.view<T, 1>();
+    args.grad_beta = grad_bias.view<T, 1>();
+    kernels::launch<kernels::BatchNormBackward<T>>(args);
+    return {grad_x, grad_weight, grad_bias, grad_residual};
+  }
+};
 
 Tensor record_norm(const char* op, const Forward& f, const Tensor& x, const Tensor& weight,
                    const Tensor& bias, const BatchNormOptions& o) {
   const std::vector<Tensor> inputs{x, weight, bias, o.residual};
   if (!needs_grad(inputs)) return f.y;
-  // The ReLU's mask comes from y, or, where nothing was added, from x and the bias.
-  const Saved y(o.relu && o.residual ? f.y : Tensor());
-  const Saved for_mask(o.relu && !o.residual ? bias : Tensor());
-  return record(op, f.y, inputs,
-                [op, y, for_mask, x = Saved(x), weight = Saved(weight), mean = Saved(f.mean),
-                 inv_std = Saved(f.inv_std), rows = f.rows, fixed = f.fixed_statistics,
-                 scale = residual_scale_of(o), wants_x = needs_grad(x),
-                 wants_residual = needs_grad(o.residual)](const Tensor& g) {
-                  return with_float(g.dtype(), op, [&]<class T>() {
-                    return grads_of<T>(rows, x.get(), y.get(), g, weight.get(), for_mask.get(),
-                                       mean.get(), inv_std.get(), scale, fixed, wants_x,
-                                       wants_residual);
-                  });
-                });
+  // The mask comes from y, or, where that holds codes or nothing was added, from x and the bias.
+  const bool codes = o.codes.step > 0, from_y = o.relu && o.residual && !codes;
+  const Backward b{.rows = f.rows,
+                   .x = Saved(x),
+                   .weight = Saved(weight),
+                   .mean = Saved(f.mean),
+                   .inv_std = Saved(f.inv_std),
+                   .y = Saved(from_y ? f.y : Tensor()),
+                   .bias = Saved(o.relu && !from_y ? bias : Tensor()),
+                   .residual = Saved(codes ? o.residual : Tensor()),
+                   .residual_scale = residual_scale_of(o),
+                   .inv_step = inv_step_of(o),
+                   .most = o.codes.step * float(o.codes.max_code),
+                   .fixed_statistics = f.fixed_statistics,
+                   .wants_x = needs_grad(x),
+                   .wants_residual = needs_grad(o.residual)};
+  return record(op, f.y, inputs, [op, b](const Tensor& g) {
+    return with_float(g.dtype(), op, [&]<class T>() { return b.grads<T>(g); });
+  });
+}
+
+/// What train and eval do with a value once it is normalised.
+template <class T, class Args>
+void set_output(Args& args, const Rows& rows, const BatchNormOptions& o, Tensor& y) {
+  args.residual = rows.of<T>(o.residual);
+  args.residual_scale = T(residual_scale_of(o));
+  args.relu = o.relu;
+  args.inv_step = T(inv_step_of(o)), args.max_code = T(o.codes.max_code);
+  args.y = rows.into<T>(y);
+  Tensor bytes = o.codes.bytes;
+  args.bytes = rows.into<uint8_t>(bytes);
 }
 
 /// r = (1 - momentum) r + momentum * scaled batch value.
@@ -161,10 +205,7 @@ Tensor batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bia
     args.gamma = weight.view<T, 1>();
     args.beta = bias.view<T, 1>();
     args.eps = eps.view<T, 1>();
-    args.residual = rows.of<T>(options.residual);
-    args.residual_scale = T(residual_scale_of(options));
-    args.relu = options.relu;
-    args.y = rows.into<T>(f.y);
+    set_output<T>(args, rows, options, f.y);
     args.mean = f.mean.view<T, 1>();
     args.var = var.view<T, 1>();
     args.inv_std = f.inv_std.view<T, 1>();
@@ -198,10 +239,7 @@ Tensor batch_norm_eval(const Tensor& x, const Tensor& weight, const Tensor& bias
     args.mean = std::as_const(mean).view<T, 1>();
     args.var = std::as_const(var).view<T, 1>();
     args.eps = eps.view<T, 1>();
-    args.residual = rows.of<T>(options.residual);
-    args.residual_scale = T(residual_scale_of(options));
-    args.relu = options.relu;
-    args.y = rows.into<T>(f.y);
+    set_output<T>(args, rows, options, f.y);
     args.inv_std = f.inv_std.view<T, 1>();
     kernels::launch<kernels::BatchNormEval<T>>(args);
   });

@@ -4,6 +4,17 @@
 
 namespace apprentice {
 
+/// A uniform grid on which batch_norm may put what it gives:
+///   code = clamp(rint(value * (1 / step)), 0, max_code), half to even
+/// Its gradient is clipped straight-through: d(step code)/d(value) = 1 for 0 <= value <= step
+/// max_code, else 0.
+struct UniformCodes {
+  float step = 0;  ///< 0: no codes
+  int64_t max_code = 0;
+  /// Undefined, or [like x] u8, which gets the codes, too (max_code of 255 at most).
+  Tensor bytes{};
+};
+
 /// What batch_norm does besides normalising. Undefined tensors are left out.
 struct BatchNormOptions {
   float momentum = 0.1f;  ///< of the running statistics: r = (1 - momentum) r + momentum * batch
@@ -17,11 +28,13 @@ struct BatchNormOptions {
   /// Step of `residual`, [1]: it stands for residual_scale * residual. Not differentiated.
   Tensor residual_scale{};
   bool relu = false;
+  /// If there is a step: y holds the codes of what the ReLU gives. f32 only.
+  UniformCodes codes{};
 };
 
 /// Batch normalisation over all axes but the last (Ioffe and Szegedy 2015, algorithm 1):
 ///   y = relu?( weight (x - mean) / sqrt(var + eps) + bias + residual ), biased batch variance.
-///   x [..., c], weight, bias, running_mean, running_var [c]
+///   x [..., c], weight, bias, running_mean, running_var [c]; y like x, or codes of it
 /// Updates the running statistics in place (unbiased variance). Statistics in f32 sums of double
 /// precision or better error. ShapeError if there are fewer than two values a channel.
 Tensor batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias,

@@ -1,6 +1,9 @@
+#include <omp.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include <apprentice/base/unit.h>
@@ -42,71 +45,113 @@ struct Blocks {
   }
 };
 
-/// Per-channel numbers repeated as often as channels stand in a wide row.
-struct Wide {
-  std::vector<float> values;
+/// Memory that the calling thread keeps for one purpose (`Tag`) and that grows to the largest
+/// request.
+template <class Tag, class T>
+T* kept(int64_t count) {
+  static thread_local std::vector<T> memory;
+  if (int64_t(memory.size()) < count) memory.resize(size_t(count));
+  return memory.data();
+}
 
-  explicit Wide(const Blocks& blocks) : values(size_t(blocks.width)) {}
+/// Per-channel numbers of one pass, each repeated as often as channels stand in a wide row.
+class Wide {
+ public:
+  struct Tag {};
+  Wide(const Blocks& blocks, int most)
+      : c_(blocks.c),
+        width_(blocks.width),
+        next_(kept<Tag, float>(most * blocks.width)),
+        end_(next_ + most * blocks.width) {}
+
   template <class Fn>
-  Wide(const Blocks& blocks, Fn value) : Wide(blocks) {
-    fill(blocks.c, value);
+  const float* of(Fn value) {
+    APPRENTICE_ASSERT(next_ < end_);
+    float* values = std::exchange(next_, next_ + width_);
+    for (int64_t j = 0; j < c_; ++j) values[j] = float(value(j));
+    for (int64_t j = c_; j < width_; ++j) values[j] = values[j - c_];
+    return values;
   }
-  template <class Fn>
-  void fill(int64_t c, Fn value) {
-    for (size_t j = 0; j < size_t(c); ++j) values[j] = float(value(int64_t(j)));
-    for (size_t j = size_t(c); j < values.size(); ++j) values[j] = values[j - size_t(c)];
-  }
-  const float* data() const { return values.data(); }
-  float* data() { return values.data(); }
-  /// Adds the first `width` sums to their channels.
-  void fold(int64_t width, int64_t c, double* total) const {
-    for (int64_t j = 0; j < width; ++j) total[j % c] += double(values[size_t(j)]);
-  }
+
+ private:
+  int64_t c_, width_;
+  float *next_, *end_;
 };
 
-/// Two sums a block and channel, in double, of the calling thread; kept from call to call.
+/// Adds the first `width` of sums to their channels.
+void fold(const float* sums, int64_t width, int64_t c, double* total) {
+  for (int64_t first = 0; first < width; first += c)
+    for (int64_t j = 0; j < c; ++j) total[j] += double(sums[first + j]);
+}
+
+/// Sums of one block: wide rows of the thread that computes it.
+struct BlockSums {
+  struct Tag {};
+  float *first, *second, *center;
+  explicit BlockSums(const Blocks& blocks)
+      : first(kept<Tag, float>(3 * blocks.width)),
+        second(first + blocks.width),
+        center(second + blocks.width) {}
+};
+
+/// Two sums a block and channel, in double, of the calling thread.
 double* partial_sums(const Blocks& blocks) {
-  static thread_local std::vector<double> kept;
-  kept.assign(size_t(blocks.count * 2 * blocks.c), 0.0);
-  return kept.data();
+  struct Tag {};
+  const int64_t count = blocks.count * 2 * blocks.c;
+  double* sums = kept<Tag, double>(count);
+  std::fill_n(sums, count, 0.0);
+  return sums;
 }
 
-/// Runs fn(block) for all blocks on all cores.
+/// Which way a pass goes: the next one best begins where this one ends, in what the caches hold.
+enum class Way { up, down };
+
+/// Runs fn(block) for all blocks on all cores, each of which takes neighbouring ones.
 template <class Fn>
-void for_each_block(const Blocks& blocks, Fn fn) {
-#pragma omp parallel for schedule(static) if (blocks.m * blocks.c >= kParallelElements)
-  for (int64_t block = 0; block < blocks.count; ++block) fn(block);
+void for_each_block(const Blocks& blocks, Way way, Fn fn) {
+#pragma omp parallel if (blocks.m * blocks.c >= kParallelElements)
+  {
+    const int64_t threads = omp_get_num_threads(), rank = omp_get_thread_num();
+    const int64_t begin = blocks.count * rank / threads, end = blocks.count * (rank + 1) / threads;
+    for (int64_t i = begin; i < end; ++i) fn(way == Way::up ? i : begin + end - 1 - i);
+  }
 }
 
-/// Sum and sum of squares about the block's own mean: no cancellation however far the mean is from
-/// 0, and x is read from memory once (Chan, Golub and LeVeque 1983, "Algorithms for computing the
-/// sample variance", eq. 2.1).
+/// Sum and sum of squares about the mean of the block's first eighth, so x is read from memory
+/// once (Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance", eq. 2.1).
+/// However far the block's mean is from 0, it is within sqrt(7) deviations of that of an eighth,
+/// so the squares are at most 8 times what is left of them.
 void block_statistics(const BatchNormSimd& simd, const Blocks& blocks, const float* x,
                       int64_t block, double* sum, double* squares) {
   const int64_t c = blocks.c;
   const int64_t rows = std::min(blocks.rows, blocks.m - block * blocks.rows);
-  Wide first(blocks), second(blocks);
+  const BlockSums own(blocks);
+  int64_t sampled = 0;
   blocks.pieces(block, [&](int64_t row, int64_t n, int64_t width) {
-    simd.column_sums(x + row * c, n, width, first.data());
-    first.fold(width, c, sum);
+    if (sampled > 0) return;
+    const int64_t eighth = (n + 7) / 8;
+    simd.column_sums(x + row * c, eighth, width, own.first);
+    fold(own.first, width, c, sum);
+    sampled = eighth * width / c;
   });
-  const Wide center(blocks, [&](int64_t j) { return sum[j] / double(rows); });
+  for (int64_t j = 0; j < blocks.width; ++j)
+    own.center[j] = j < c ? float(sum[j] / double(sampled)) : own.center[j - c];
   std::fill_n(sum, c, 0.0);
   blocks.pieces(block, [&](int64_t row, int64_t n, int64_t width) {
-    simd.centered_sums(x + row * c, center.data(), n, width, first.data(), second.data());
-    first.fold(width, c, sum);
-    second.fold(width, c, squares);
+    simd.centered_sums(x + row * c, own.center, n, width, own.first, own.second);
+    fold(own.first, width, c, sum);
+    fold(own.second, width, c, squares);
   });
   for (int64_t j = 0; j < c; ++j) {
     squares[j] -= sum[j] * sum[j] / double(rows);
-    sum[j] += double(rows) * double(center.data()[j]);
+    sum[j] += double(rows) * double(own.center[j]);
   }
 }
 
 void statistics(const BatchNormSimd& simd, const Blocks& blocks, const Train::Args& a) {
   const int64_t c = blocks.c;
   double* partial = partial_sums(blocks);
-  for_each_block(blocks, [&](int64_t block) {
+  for_each_block(blocks, Way::down, [&](int64_t block) {
     double* own = partial + block * 2 * c;
     block_statistics(simd, blocks, a.x.data, block, own, own + c);
   });
@@ -128,14 +173,22 @@ void statistics(const BatchNormSimd& simd, const Blocks& blocks, const Train::Ar
 
 template <class Args, class InvStd>
 void normalize(const BatchNormSimd& simd, const Blocks& blocks, const Args& a, InvStd inv_std) {
-  const Wide mean(blocks, [&](int64_t j) { return a.mean(j); });
-  const Wide scale(blocks, [&](int64_t j) { return double(a.gamma(j)) * double(inv_std(j)); });
-  const Wide beta(blocks, [&](int64_t j) { return a.beta(j); });
-  for_each_block(blocks, [&](int64_t block) {
+  Wide wide(blocks, 3);
+  NormalizeBlock all{};
+  all.mean = wide.of([&](int64_t j) { return a.mean(j); });
+  all.scale = wide.of([&](int64_t j) { return double(a.gamma(j)) * double(inv_std(j)); });
+  all.beta = wide.of([&](int64_t j) { return a.beta(j); });
+  all.residual_scale = a.residual_scale, all.relu = a.relu;
+  all.inv_step = a.inv_step, all.max_code = a.max_code;
+  for_each_block(blocks, Way::up, [&](int64_t block) {
     blocks.pieces(block, [&](int64_t row, int64_t n, int64_t width) {
       const int64_t at = row * blocks.c;
-      simd.normalize({a.x.data + at, a.residual ? a.residual.data + at : nullptr, a.y.data + at,
-                      mean.data(), scale.data(), beta.data(), a.residual_scale, a.relu, n, width});
+      NormalizeBlock b = all;
+      b.x = a.x.data + at, b.y = a.y.data + at;
+      b.residual = a.residual ? a.residual.data + at : nullptr;
+      b.bytes = a.bytes ? a.bytes.data + at : nullptr;
+      b.rows = n, b.width = width;
+      simd.normalize(b);
     });
   });
 }
@@ -156,43 +209,41 @@ void eval(const BatchNormSimd& simd, const Eval::Args& a) {
   normalize(simd, blocks, a, inv_std);
 }
 
-/// Per-channel numbers that tell x from y, widened.
-struct Channels {
-  Wide mean, scale, beta;
-
-  Channels(const Blocks& blocks, const Backward::Args& a)
-      : mean(blocks, [&](int64_t j) { return a.mean(j); }),
-        scale(blocks, [&](int64_t j) { return double(a.gamma(j)) * double(a.inv_std(j)); }),
-        beta(blocks, [&](int64_t j) { return a.beta ? a.beta(j) : 0.0f; }) {}
-};
+/// What all blocks of a gradient share; six wide rows of `wide` at most, three here.
+GradientBlock gradient_of(const Backward::Args& a, Wide& wide) {
+  GradientBlock all{};
+  all.mean = wide.of([&](int64_t j) { return a.mean(j); });
+  all.scale = wide.of([&](int64_t j) { return double(a.gamma(j)) * double(a.inv_std(j)); });
+  if (a.beta) all.beta = wide.of([&](int64_t j) { return a.beta(j); });
+  all.residual_scale = a.residual_scale, all.inv_step = a.inv_step, all.most = a.most;
+  return all;
+}
 
 /// The part of the arguments that starts at row `row`.
-GradientBlock gradient_block(const Backward::Args& a, const Channels& channels, int64_t row,
-                             int64_t rows, int64_t width) {
+GradientBlock part_of(const GradientBlock& all, const Backward::Args& a, int64_t row, int64_t rows,
+                      int64_t width) {
   const int64_t at = row * a.x.size(1);
-  GradientBlock b{};
+  GradientBlock b = all;
   b.x = a.x.data + at, b.grad_y = a.grad_y.data + at;
   b.y = a.y ? a.y.data + at : nullptr;
+  b.residual = a.residual ? a.residual.data + at : nullptr;
   b.grad_x = a.grad_x ? a.grad_x.data + at : nullptr;
   b.grad_residual = a.grad_residual ? a.grad_residual.data + at : nullptr;
-  b.mean = channels.mean.data(), b.scale = channels.scale.data();
-  b.beta = a.beta ? channels.beta.data() : nullptr;
-  b.residual_scale = a.residual_scale;
   b.rows = rows, b.width = width;
   return b;
 }
 
 void gradient_sums(const BatchNormSimd& simd, const Blocks& blocks, const Backward::Args& a,
-                   const Channels& channels) {
+                   const GradientBlock& all) {
   const int64_t c = blocks.c;
   double* partial = partial_sums(blocks);
-  for_each_block(blocks, [&](int64_t block) {
-    Wide sum(blocks), products(blocks);
+  for_each_block(blocks, Way::down, [&](int64_t block) {
+    const BlockSums sums(blocks);
     double* own = partial + block * 2 * c;
     blocks.pieces(block, [&](int64_t row, int64_t n, int64_t width) {
-      simd.gradient_sums(gradient_block(a, channels, row, n, width), sum.data(), products.data());
-      sum.fold(width, c, own);
-      products.fold(width, c, own + c);
+      simd.gradient_sums(part_of(all, a, row, n, width), sums.first, sums.second);
+      fold(sums.first, width, c, own);
+      fold(sums.second, width, c, own + c);
     });
   });
   for (int64_t j = 0; j < c; ++j) {
@@ -208,28 +259,33 @@ void gradient_sums(const BatchNormSimd& simd, const Blocks& blocks, const Backwa
 
 void backward(const BatchNormSimd& simd, const Backward::Args& a) {
   const Blocks blocks(a.x.size(0), a.x.size(1));
-  const Channels channels(blocks, a);
-  gradient_sums(simd, blocks, a, channels);
+  Wide wide(blocks, 6);
+  GradientBlock all = gradient_of(a, wide);
+  gradient_sums(simd, blocks, a, all);
   if (!a.grad_x && !a.grad_residual) return;
   const double batch = a.fixed_statistics ? 0.0 : 1 / double(blocks.m);
   const auto scale = [&](int64_t j) { return double(a.gamma(j)) * double(a.inv_std(j)); };
-  const Wide of_d(blocks, scale);
-  const Wide of_x(blocks, [&](int64_t j) {
+  all.of_d = wide.of(scale);
+  all.of_x = wide.of([&](int64_t j) {
     return -scale(j) * batch * double(a.inv_std(j)) * double(a.grad_gamma(j));
   });
-  const Wide constant(blocks,
-                      [&](int64_t j) { return -scale(j) * batch * double(a.grad_beta(j)); });
-  for_each_block(blocks, [&](int64_t block) {
+  all.constant = wide.of([&](int64_t j) { return -scale(j) * batch * double(a.grad_beta(j)); });
+  for_each_block(blocks, Way::up, [&](int64_t block) {
     blocks.pieces(block, [&](int64_t row, int64_t n, int64_t width) {
-      GradientBlock b = gradient_block(a, channels, row, n, width);
-      b.of_d = of_d.data(), b.of_x = of_x.data(), b.constant = constant.data();
-      simd.gradients(b);
+      simd.gradients(part_of(all, a, row, n, width));
     });
   });
 }
 
+constexpr float kLargestCode = 0x1p22f;
+
 template <class Args>
-std::string refuse_empty(const Args& a) {
+std::string refuse_forward(const Args& a) {
+  if (a.max_code > kLargestCode) return fmt::format("codes up to {} exceed 2^22", a.max_code);
+  return a.x.numel() == 0 ? "a size is zero" : "";
+}
+
+std::string refuse_backward(const Backward::Args& a) {
   return a.x.numel() == 0 ? "a size is zero" : "";
 }
 
@@ -239,7 +295,7 @@ std::string refuse_empty(const Args& a) {
 APPRENTICE_UNIT(batch_norm) {
   using namespace apprentice::kernels;
   const auto set = APPRENTICE_SIMD_SET(batch_norm);
-  add_simd<Train>(set, train, refuse_empty<Train::Args>);
-  add_simd<Eval>(set, eval, refuse_empty<Eval::Args>);
-  add_simd<Backward>(set, backward, refuse_empty<Backward::Args>);
+  add_simd<Train>(set, train, refuse_forward<Train::Args>);
+  add_simd<Eval>(set, eval, refuse_forward<Eval::Args>);
+  add_simd<Backward>(set, backward, refuse_backward);
 }

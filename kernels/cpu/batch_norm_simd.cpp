@@ -55,7 +55,20 @@ struct CenteredSums {
   }
 };
 
-template <bool kResidual, bool kRelu>
+/// Adding and subtracting it rounds |t| <= 2^22 to an integer, half to even, with instructions that
+/// every processor has.
+constexpr float kRounder = 0x1.8p23f;
+
+template <class V>
+APPRENTICE_INLINE V code_of(V y, float inv_step, float max_code) {
+  const V t = y * inv_step, floored = t > 0.0f ? t : V{};
+  const V clamped = floored < max_code ? floored : V{} + max_code;
+  return (clamped + kRounder) - kRounder;
+}
+
+enum class Output { plain, relu, codes };
+
+template <bool kResidual, Output kOutput>
 struct Normalize {
   const NormalizeBlock& b;
 
@@ -72,14 +85,29 @@ struct Normalize {
         const int64_t at = i * b.width + j + v * kStep<V>;
         V y = (load_as<V>(b.x + at) - mean[v]) * scale[v] + beta[v];
         if (kResidual) y += b.residual_scale * load_as<V>(b.residual + at);
-        if (kRelu) y = relu(y);
+        if (kOutput == Output::relu) y = relu(y);
+        if (kOutput == Output::codes) y = code_of(y, b.inv_step, b.max_code);
         store(b.y + at, y);
+        if (kOutput == Output::codes && b.bytes) store_bytes(b.bytes + at, y);
       }
   }
 };
 
-/// What tells where the ReLU let pass.
-enum class Mask { none, y, x };
+/// What tells where the ReLU let pass, and the quantizer: nothing, y, or t of x (and residual).
+enum class Mask { none, y, x, codes, codes_residual };
+constexpr bool recomputes(Mask mask) { return mask != Mask::none && mask != Mask::y; }
+
+/// d of the element at `at`; x is its x - mean.
+template <Mask kMask, class V>
+APPRENTICE_INLINE V let_pass(const GradientBlock& b, int64_t at, V x, V scale, V beta) {
+  const V d = load_as<V>(b.grad_y + at);
+  if (kMask == Mask::none) return d;
+  if (kMask == Mask::y) return where_positive(load_as<V>(b.y + at), d);
+  V t = x * scale + beta;
+  if (kMask == Mask::x) return where_positive(t, d);
+  if (kMask == Mask::codes_residual) t += b.residual_scale * load_as<V>(b.residual + at);
+  return (t > 0.0f) & (t <= b.most) ? V(d * b.inv_step) : V{};
+}
 
 template <Mask kMask>
 struct GradientSums {
@@ -88,10 +116,10 @@ struct GradientSums {
 
   template <class V, int N>
   APPRENTICE_INLINE_MEMBER void run(int64_t j) const {
-    V total[N] = {}, product[N] = {}, mean[N], scale[N], beta[N];
+    V total[N] = {}, product[N] = {}, mean[N], scale[N] = {}, beta[N] = {};
     for (int v = 0; v < N; ++v) {
       mean[v] = load_as<V>(b.mean + j + v * kStep<V>);
-      if (kMask != Mask::x) continue;
+      if (!recomputes(kMask)) continue;
       scale[v] = load_as<V>(b.scale + j + v * kStep<V>);
       beta[v] = load_as<V>(b.beta + j + v * kStep<V>);
     }
@@ -99,9 +127,7 @@ struct GradientSums {
       for (int v = 0; v < N; ++v) {
         const int64_t at = i * b.width + j + v * kStep<V>;
         const V x = load_as<V>(b.x + at) - mean[v];
-        V d = load_as<V>(b.grad_y + at);
-        if (kMask == Mask::y) d = where_positive(load_as<V>(b.y + at), d);
-        if (kMask == Mask::x) d = where_positive(V(x * scale[v] + beta[v]), d);
+        const V d = let_pass<kMask, V>(b, at, x, scale[v], beta[v]);
         total[v] += d;
         product[v] += d * x;
       }
@@ -118,20 +144,20 @@ struct Gradients {
 
   template <class V, int N>
   APPRENTICE_INLINE_MEMBER void run(int64_t j) const {
-    V mean[N], of_d[N], of_x[N], constant[N], scale[N], beta[N];
+    V mean[N], of_d[N], of_x[N], constant[N], scale[N] = {}, beta[N] = {};
     for (int v = 0; v < N; ++v) {
       const int64_t at = j + v * kStep<V>;
       mean[v] = load_as<V>(b.mean + at), of_d[v] = load_as<V>(b.of_d + at);
       of_x[v] = load_as<V>(b.of_x + at), constant[v] = load_as<V>(b.constant + at);
-      if (kMask == Mask::x) scale[v] = load_as<V>(b.scale + at), beta[v] = load_as<V>(b.beta + at);
+      if (!recomputes(kMask)) continue;
+      scale[v] = load_as<V>(b.scale + at), beta[v] = load_as<V>(b.beta + at);
     }
     for (int64_t i = 0; i < b.rows; ++i)
       for (int v = 0; v < N; ++v) {
         const int64_t at = i * b.width + j + v * kStep<V>;
-        V x = {}, d = load_as<V>(b.grad_y + at);
-        if (kX || kMask == Mask::x) x = load_as<V>(b.x + at) - mean[v];
-        if (kMask == Mask::y) d = where_positive(load_as<V>(b.y + at), d);
-        if (kMask == Mask::x) d = where_positive(V(x * scale[v] + beta[v]), d);
+        V x = {};
+        if (kX || recomputes(kMask)) x = load_as<V>(b.x + at) - mean[v];
+        const V d = let_pass<kMask, V>(b, at, x, scale[v], beta[v]);
         if (kX) store(b.grad_x + at, V(of_d[v] * d + (of_x[v] * x + constant[v])));
         if (kResidual) store(b.grad_residual + at, V(b.residual_scale * d));
       }
@@ -147,17 +173,29 @@ void centered_sums(const float* x, const float* center, int64_t rows, int64_t wi
   over_columns(width, CenteredSums{x, center, rows, width, sum, squares});
 }
 
+template <bool kResidual>
+void normalize_with(const NormalizeBlock& b) {
+  if (b.inv_step > 0) return over_columns(b.width, Normalize<kResidual, Output::codes>{b});
+  if (b.relu) return over_columns(b.width, Normalize<kResidual, Output::relu>{b});
+  over_columns(b.width, Normalize<kResidual, Output::plain>{b});
+}
+
 void normalize(const NormalizeBlock& b) {
-  if (b.residual && b.relu) return over_columns(b.width, Normalize<true, true>{b});
-  if (b.residual) return over_columns(b.width, Normalize<true, false>{b});
-  if (b.relu) return over_columns(b.width, Normalize<false, true>{b});
-  over_columns(b.width, Normalize<false, false>{b});
+  b.residual ? normalize_with<true>(b) : normalize_with<false>(b);
+}
+
+/// fn of the mask that the arguments tell.
+template <class Fn>
+APPRENTICE_INLINE void with_mask(const GradientBlock& b, Fn fn) {
+  if (b.inv_step > 0 && b.residual) return fn.template operator()<Mask::codes_residual>();
+  if (b.inv_step > 0) return fn.template operator()<Mask::codes>();
+  if (b.y) return fn.template operator()<Mask::y>();
+  if (b.beta) return fn.template operator()<Mask::x>();
+  fn.template operator()<Mask::none>();
 }
 
 void gradient_sums(const GradientBlock& b, float* sum, float* products) {
-  if (b.y) return over_columns(b.width, GradientSums<Mask::y>{b, sum, products});
-  if (b.beta) return over_columns(b.width, GradientSums<Mask::x>{b, sum, products});
-  over_columns(b.width, GradientSums<Mask::none>{b, sum, products});
+  with_mask(b, [&]<Mask kMask>() { over_columns(b.width, GradientSums<kMask>{b, sum, products}); });
 }
 
 template <Mask kMask>
@@ -168,9 +206,7 @@ void gradients_masked(const GradientBlock& b) {
 }
 
 void gradients(const GradientBlock& b) {
-  if (b.y) return gradients_masked<Mask::y>(b);
-  if (b.beta) return gradients_masked<Mask::x>(b);
-  gradients_masked<Mask::none>(b);
+  with_mask(b, [&]<Mask kMask>() { gradients_masked<kMask>(b); });
 }
 
 }  // namespace

@@ -26,6 +26,17 @@ APPRENTICE_INLINE Vector load(const float* from) {
 APPRENTICE_INLINE void store(float* to, Vector v) { *reinterpret_cast<UnalignedVector*>(to) = v; }
 /// Also for single numbers, so that one body serves vectors and the columns left over.
 APPRENTICE_INLINE void store(float* to, float v) { *to = v; }
+/// Integers 0 to 255 as bytes.
+APPRENTICE_INLINE void store_bytes(unsigned char* to, Vector v) {
+  typedef int32_t Integers __attribute__((vector_size(4 * kLanes)));
+  typedef unsigned char Bytes __attribute__((vector_size(kLanes)));
+  typedef unsigned char UnalignedBytes __attribute__((vector_size(kLanes), aligned(1), may_alias));
+  const Bytes bytes = __builtin_convertvector(__builtin_convertvector(v, Integers), Bytes);
+  *reinterpret_cast<UnalignedBytes*>(to) = bytes;
+}
+APPRENTICE_INLINE void store_bytes(unsigned char* to, float v) {
+  *to = static_cast<unsigned char>(static_cast<int32_t>(v));
+}
 template <class V>
 APPRENTICE_INLINE V load_as(const float* from) {
   if constexpr (sizeof(V) == sizeof(float)) {

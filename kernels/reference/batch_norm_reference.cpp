@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include <apprentice/base/unit.h>
@@ -7,14 +8,19 @@
 namespace apprentice::kernels {
 namespace {
 
-/// relu?( (x - mean) inv_std gamma + beta + residual_scale residual ) of channel j.
-template <class Args>
+/// relu?( (x - mean) inv_std gamma + beta + residual_scale residual ) of channel j, or codes of it.
+template <class T, class Args>
 void normalize(const Args& a, int64_t j, double mean, double inv_std) {
   for (int64_t i = 0; i < a.x.size(0); ++i) {
     double y = (double(a.x(i, j)) - mean) * inv_std * double(a.gamma(j)) + double(a.beta(j));
     if (a.residual) y += double(a.residual_scale) * double(a.residual(i, j));
     if (a.relu && y < 0) y = 0;
-    a.y(i, j) = std::remove_reference_t<decltype(a.y(i, j))>(y);
+    if (a.inv_step > 0) {
+      const T t = T(y) * a.inv_step;
+      y = double(t > 0 ? std::rint(std::min(t, a.max_code)) : T(0));
+    }
+    a.y(i, j) = T(y);
+    if (a.bytes) a.bytes(i, j) = uint8_t(y);
   }
 }
 
@@ -35,7 +41,7 @@ void train(const typename BatchNormTrain<T>::Args& a) {
     }
     const double inv_std = 1 / std::sqrt(var + eps_of(a.eps, j));
     a.mean(j) = T(mean), a.var(j) = T(var), a.inv_std(j) = T(inv_std);
-    normalize(a, j, mean, inv_std);
+    normalize<T>(a, j, mean, inv_std);
   }
 }
 
@@ -44,26 +50,32 @@ void eval(const typename BatchNormEval<T>::Args& a) {
   for (int64_t j = 0; j < a.x.size(1); ++j) {
     const double inv_std = 1 / std::sqrt(double(a.var(j)) + eps_of(a.eps, j));
     if (a.inv_std) a.inv_std(j) = T(inv_std);
-    normalize(a, j, double(a.mean(j)), inv_std);
+    normalize<T>(a, j, double(a.mean(j)), inv_std);
   }
 }
 
-/// Did the ReLU let element (i, j) pass? Computed in T, as the forward's own value is.
+/// Did the ReLU and the quantizer let element (i, j) pass? Computed in T, as the forward's own value
+/// is.
 template <class T>
 bool passed(const typename BatchNormBackward<T>::Args& a, int64_t i, int64_t j) {
   if (a.y) return a.y(i, j) > 0;
   if (!a.beta) return true;
   const T scale = T(double(a.gamma(j)) * double(a.inv_std(j)));
-  return (a.x(i, j) - a.mean(j)) * scale + a.beta(j) > 0;
+  T t = (a.x(i, j) - a.mean(j)) * scale + a.beta(j);
+  if (a.residual) t += a.residual_scale * a.residual(i, j);
+  return t > 0 && (a.inv_step == 0 || t <= a.most);
 }
 
 template <class T>
 void backward(const typename BatchNormBackward<T>::Args& a) {
   const int64_t m = a.x.size(0);
+  const double factor = a.inv_step > 0 ? double(a.inv_step) : 1;
   for (int64_t j = 0; j < a.x.size(1); ++j) {
     const double mean = double(a.mean(j)), inv_std = double(a.inv_std(j));
     const auto xhat = [&](int64_t i) { return (double(a.x(i, j)) - mean) * inv_std; };
-    const auto d = [&](int64_t i) { return passed<T>(a, i, j) ? double(a.grad_y(i, j)) : 0; };
+    const auto d = [&](int64_t i) {
+      return passed<T>(a, i, j) ? factor * double(a.grad_y(i, j)) : 0;
+    };
     double sum = 0, sum_xhat = 0;
     for (int64_t i = 0; i < m; ++i) sum += d(i), sum_xhat += d(i) * xhat(i);
     a.grad_beta(j) = T(sum), a.grad_gamma(j) = T(sum_xhat);
