@@ -15,4 +15,9 @@ namespace apprentice {
 Tensor integer_conv2d(const Tensor& x, int64_t max_x, const Tensor& weight, int64_t max_weight,
                       const Conv2dOptions& options = {});
 
+/// The same with the bounds of options.codes, or undefined where that is not allowed or not faster
+/// than a convolution in f32: no bounds, larger ones, x not f32, or none but the reference kernel
+/// for the problem.
+Tensor fast_integer_conv2d(const Tensor& x, const Tensor& weight, const Conv2dOptions& options);
+
 }  // namespace apprentice

@@ -30,7 +30,8 @@ BasicBlock::BasicBlock(int64_t in, int64_t out, int64_t stride, Rng& rng)
 
 nn::Scaled BasicBlock::forward(const nn::Scaled& x) {
   nn::Scaled shortcut = x;
-  if (stride_ != 1 || in_ != out_) shortcut.data = shortcut_a(x.data, out_, stride_);
+  if (stride_ != 1 || in_ != out_)
+    shortcut = {shortcut_a(x.data, out_, stride_), x.step, x.max_code, x.zero_point};
   return second_->forward(first_->forward(x), shortcut);
 }
 

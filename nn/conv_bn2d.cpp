@@ -17,6 +17,8 @@ constexpr int64_t kExactLimit = int64_t(1) << 24;
 /// What integer_conv2d takes: weight codes up to this, and sums below s32.
 constexpr int64_t kMostInteger = 7, kIntegerLimit = int64_t(1) << 31;
 
+constexpr int64_t kMostByte = 255;
+
 /// What the sums of x.data and weight.data have to be multiplied by; undefined for 1.
 Tensor step_of_sums(const Scaled& x, const Tensor& weight_step) {
   if (!x.coded()) return weight_step;
@@ -41,9 +43,8 @@ Tensor scale_rows(const Tensor& w, const std::vector<double>& factor, const Tens
   return y;
 }
 
-/// Of an inference: codes are convolved exactly, real values may go by a faster algorithm. Training
-/// does not take it forward: its rounding moves the loss of a step by 1.3e-6 of itself.
-Conv2dOptions walk(const Conv2d& conv, const Scaled& x, const EffectiveWeight& weight) {
+/// Of an inference: codes are convolved exactly, real values may go by a faster algorithm.
+Conv2dOptions inference(const Conv2d& conv, const Scaled& x, const EffectiveWeight& weight) {
   Conv2dOptions options = conv.geometry();
   options.exact = x.coded() || weight.step.defined();
   return options;
@@ -103,17 +104,32 @@ Scaled ConvBn2d::forward(const Scaled& x, const Scaled& residual) {
   return seen.y;
 }
 
+/// Batch norm and what follows it; quantizes on the way where batch norm can.
+Scaled ConvBn2d::normalized(const Tensor& sums, BatchNormOptions extra) {
+  if (!activation_) return {bn_->forward(sums, extra), {}, 0};
+  const bool fused = activation_->uniform() && extra.relu && sums.dtype() == Dtype::f32;
+  if (!fused) return activation_->apply(bn_->forward(sums, extra));
+  Scaled y{{}, activation_->step(), activation_->max_code()};
+  if (y.max_code <= kMostByte) y.bytes = Tensor::empty(sums.shape(), Dtype::u8);
+  extra.codes = {float(y.step.item()), y.max_code, y.bytes};
+  y.data = bn_->forward(sums, extra);
+  activation_->applied(y.data);
+  return y;
+}
+
 Scaled ConvBn2d::forward_graph(const Scaled& x, const EffectiveWeight& weight,
                                const Scaled& residual) {
   const bool two_steps = weight.step_negative.defined();
   const Tensor data = two_steps ? real(weight) : weight.data;
+  Conv2dOptions walk = conv_->geometry();
+  walk.exact = x.coded() || conv_->parametrization("weight") != nullptr;
+  if (!two_steps) walk.codes = {x.max_code, weight.max_code, x.bytes};
   BatchNormOptions extra;
   extra.x_scale = step_of_sums(x, two_steps ? Tensor() : weight.step);
   extra.residual = centred(residual).data;
   extra.residual_scale = residual.step;
   extra.relu = options_.relu;
-  const Tensor y = bn_->forward(conv2d(x.data, data, {}, conv_->geometry()), extra);
-  return activation_ ? activation_->apply(y) : Scaled{y, {}, 0};
+  return normalized(conv2d(x.data, data, {}, walk), extra);
 }
 
 Scaled ConvBn2d::forward_folded(const Scaled& x, const EffectiveWeight& weight,
@@ -124,7 +140,9 @@ Scaled ConvBn2d::forward_folded(const Scaled& x, const EffectiveWeight& weight,
   const Tensor folded = scale_rows(data, bn.a, step_of_sums(x, two_steps ? Tensor() : weight.step));
   const Tensor bias = Tensor::from(bn.b, {int64_t(bn.b.size())}).to(data.dtype());
   const Tensor added = residual.data.defined() ? real(residual) : Tensor();
-  return {conv2d_fused(x.data, folded, bias, walk(*conv_, x, weight), added, options_.relu), {}, 0};
+  return {conv2d_fused(x.data, folded, bias, inference(*conv_, x, weight), added, options_.relu),
+          {},
+          0};
 }
 
 Tensor ConvBn2d::sums(const Scaled& x, const Tensor& data, int64_t max_code) const {

@@ -21,6 +21,10 @@ class ActivationTransform {
   virtual int64_t max_code() const = 0;
   /// The code of the value 0: not 0 where the outputs have both signs.
   virtual int64_t zero_point() const { return 0; }
+  /// Is apply() what batch norm does with UniformCodes of this step and max_code()? Then a layer
+  /// with a ReLU lets batch norm do it in its own pass, and hands the codes to applied().
+  virtual bool uniform() const { return false; }
+  virtual void applied(const Tensor& /*codes*/) {}
 };
 
 /// Convolution, batch normalisation, optional residual add and ReLU, optional quantization of the
@@ -32,7 +36,8 @@ class ActivationTransform {
 /// (ConfigError): outside the image lies code 0.
 ///
 /// In train mode, and wherever a gradient is wanted: codes are convolved where there are codes, and
-/// batch norm absorbs the steps. In eval mode outside the graph:
+/// batch norm absorbs the steps and, where the grid is uniform, quantizes. Layers without
+/// quantizers may be convolved by Winograd's algorithm. In eval mode outside the graph:
 ///   no activation quantizer: batch norm and steps are folded into weight and bias, and one pass
 ///     convolves, adds the residual and clamps;
 ///   activation quantizer: kernels/epilogue.h exactly as the packed network runs it, on the integer
@@ -71,6 +76,7 @@ class ConvBn2d final : public Module {
   Constants fold(const Scaled& x, const EffectiveWeight& weight, const Scaled& residual,
                  float r) const;
   Tensor sums(const Scaled& x, const Tensor& data, int64_t max_code) const;
+  Scaled normalized(const Tensor& sums, BatchNormOptions extra);
   Scaled forward_graph(const Scaled& x, const EffectiveWeight& weight, const Scaled& residual);
   Scaled forward_folded(const Scaled& x, const EffectiveWeight& weight, const Scaled& residual);
   Observation forward_codes(const Scaled& x, const EffectiveWeight& weight, const Scaled& residual);

@@ -12,6 +12,7 @@ struct Scaled {
   Tensor step;             ///< [1], not differentiated
   int64_t max_code = 0;    ///< codes lie in [0, max_code]; 0 without a step
   int64_t zero_point = 0;  ///< code of the value 0; not 0 where values have both signs
+  Tensor bytes{};          ///< undefined, or the codes in u8, for kernels that read them so
 
   bool coded() const { return step.defined(); }
 };

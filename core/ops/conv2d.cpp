@@ -2,6 +2,7 @@
 
 #include <apprentice/base/unit.h>
 #include <apprentice/core/autograd.h>
+#include <apprentice/core/integer_conv2d.h>
 #include <apprentice/core/op_samples.h>
 #include <apprentice/kernels/conv2d.h>
 #include <apprentice/kernels/kernel_table.h>
@@ -72,6 +73,16 @@ Tensor run(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv
   return y;
 }
 
+/// The sums alone, by integer kernels where they do.
+Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o) {
+  if (o.codes.max_x == 0 || bias) return run(x, weight, bias, o, {}, false);
+  if (y_shape(x, weight, bias, o).numel() > 0) {
+    const Tensor y = fast_integer_conv2d(x, weight, o);
+    if (y) return y;
+  }
+  return run(x, weight, bias, o, {}, false);
+}
+
 Tensor grad_of_x(const Tensor& grad_y, const Tensor& weight, const Shape& shape,
                  const Conv2dOptions& o) {
   if (grad_y.numel() == 0) return Tensor::zeros(shape, grad_y.dtype());
@@ -109,18 +120,21 @@ std::pair<Tensor, Tensor> grad_of_weight(const Tensor& grad_y, const Tensor& x, 
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
               const Conv2dOptions& options) {
-  Tensor y = run(x, weight, bias, options, {}, false);
+  const Tensor y = forward(x, weight, bias, options);
   const bool wants_x = needs_grad(x), wants_bias = needs_grad(bias);
   const bool wants_weight = needs_grad(weight) || wants_bias;
   if (!wants_x && !wants_weight) return y;
+  Conv2dOptions walk = options;  // without the bytes, which backward does not read
+  walk.codes = {};
   const Saved for_weight(wants_weight ? x : Tensor()), for_x(wants_x ? weight : Tensor());
   return record("conv2d", y, {x, weight, bias},
-                [=, x_shape = x.shape(), w_shape = weight.shape()](const Tensor& g) {
+                [for_weight, for_x, wants_x, wants_weight, wants_bias, walk, x_shape = x.shape(),
+                 w_shape = weight.shape()](const Tensor& g) {
                   std::vector<Tensor> grads(3);
-                  if (wants_x) grads[0] = grad_of_x(g, for_x.get(), x_shape, options);
+                  if (wants_x) grads[0] = grad_of_x(g, for_x.get(), x_shape, walk);
                   if (wants_weight)
                     std::tie(grads[1], grads[2]) =
-                        grad_of_weight(g, for_weight.get(), w_shape, wants_bias, options);
+                        grad_of_weight(g, for_weight.get(), w_shape, wants_bias, walk);
                   return grads;
                 });
 }

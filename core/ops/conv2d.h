@@ -6,6 +6,13 @@
 
 namespace apprentice {
 
+/// What is known of inputs that hold integer codes.
+struct Conv2dCodes {
+  int64_t max_x = 0;       ///< x holds integers 0 to max_x; 0: anything
+  int64_t max_weight = 0;  ///< weight holds integers of size max_weight at most; 0: anything
+  Tensor x_bytes{};        ///< undefined, or the integers of x in u8
+};
+
 /// How a convolution walks; pairs are (height, width).
 struct Conv2dOptions {
   std::array<int64_t, 2> stride{1, 1};
@@ -16,6 +23,9 @@ struct Conv2dOptions {
   /// Winograd's algorithm: faster, and its rounding errors are larger (kernels/conv2d.h). Gradients
   /// of x always may.
   bool exact = true;
+  /// Codes of x up to 255 and of weight up to 7 may go forward by the low-bit kernels, where a
+  /// vectorised one takes the problem: the same sums, as integers are exact either way.
+  Conv2dCodes codes{};
 };
 
 /// y[n,p,q,o] = bias[o] + sum_{r,s,i} x[n, p*sh+r*dh-ph, q*sw+s*dw-pw, i] w[o,r,s,i], zero outside

@@ -80,6 +80,10 @@ class WrpnActivation final : public ActivationQuantizer {
                    }),
             step_, max_code(), zero_point_};
   }
+  bool uniform() const override { return zero_point_ == 0; }
+  void applied(const Tensor& codes) override {
+    saturated_ = rate_of(float(levels()), float(levels()), codes);
+  }
   Tensor step() const override { return step_; }
   int64_t max_code() const override { return levels() + zero_point_; }
   int64_t zero_point() const override { return zero_point_; }

@@ -1,7 +1,11 @@
 #include <catch2/catch.hpp>
 
+#include <array>
+
 #include <apprentice/base/error.h>
+#include <apprentice/core/autograd.h>
 #include <apprentice/core/integer_conv2d.h>
+#include <apprentice/kernels/lowbit_conv2d.h>
 
 using namespace apprentice;
 
@@ -49,4 +53,51 @@ TEST_CASE("integer_conv2d refuses larger codes, sums beyond s32 and shapes that 
   CHECK_THROWS_WITH(
       integer_conv2d(Tensor::zeros({1, 3, 3, wide}), 255, Tensor::zeros({1, 3, 3, wide}), 7),
       Catch::Matchers::Contains("s32"));
+}
+
+TEST_CASE("conv2d of codes by integer kernels has the bits of the one in f32, gradients too") {
+  const int64_t max_weight = GENERATE(1, 7), stride = GENERATE(1, 2), in = GENERATE(3, 16, 32);
+  const int64_t max_x = GENERATE(63, 255);
+  CAPTURE(max_weight, stride, in, max_x);
+  const auto run = [&](const Conv2dCodes& codes) {
+    Tensor x = random_codes({3, 9, 8, in}, 0, max_x, 3).set_requires_grad();
+    Tensor w = random_codes({20, 3, 3, in}, -max_weight, max_weight, 4).set_requires_grad();
+    const Tensor y =
+        conv2d(x, w, {}, {.stride = {stride, stride}, .padding = {1, 1}, .codes = codes});
+    Rng rng(5, RngPurpose::test);
+    y.backward(Tensor::normal(y.shape(), 0, 1, rng));
+    return std::array{y.to_vector<float>(), x.grad().to_vector<float>(),
+                      w.grad().to_vector<float>()};
+  };
+  const auto integer = run({max_x, max_weight}), real = run({});
+  CHECK(bool(integer[0] == real[0]));
+  CHECK(bool(integer[1] == real[1]));
+  CHECK(bool(integer[2] == real[2]));
+}
+
+TEST_CASE("conv2d of codes is exact, then rounded once, where f32 sums lose bits") {
+  const Conv2dOptions options{.codes = {255, 7}};
+  const Tensor x = Tensor::full({1, 3, 3, 1200}, 255), w = Tensor::full({2, 3, 3, 1200}, 7);
+  Tensor(w).data<float>()[0] = 6;
+  if (!fast_integer_conv2d(x, w, options)) return;  // no vectorised kernel here
+  const int64_t first = 9 * 1200 * 255 * 7 - 255;
+  CHECK(conv2d(x, w, {}, options).to_vector<float>()[0] == float(first));
+}
+
+TEST_CASE("integer kernels take codes that they hold, and only where one is vectorised") {
+  const Tensor x = random_codes({1, 4, 4, 16}, 0, 255, 6),
+               w = random_codes({16, 3, 3, 16}, -1, 1, 7);
+  CHECK_FALSE(fast_integer_conv2d(x, w, {}).defined());
+  CHECK_FALSE(fast_integer_conv2d(x, w, {.codes = {256, 1}}).defined());
+  CHECK_FALSE(fast_integer_conv2d(x, w, {.codes = {255, 8}}).defined());
+  CHECK_FALSE(
+      fast_integer_conv2d(x.to(Dtype::f64), w.to(Dtype::f64), {.codes = {255, 1}}).defined());
+  const Tensor grouped = random_codes({16, 3, 3, 8}, -1, 1, 8);
+  CHECK_FALSE(fast_integer_conv2d(x, grouped, {.groups = 2, .codes = {255, 1}}).defined());
+  kernels::TernaryConv2d::Args args;
+  args.x.sizes = {1, 4, 4, 16}, args.kernel_size = {3, 3};
+  args.weight = {nullptr, 16, 144};
+  const bool vectorised =
+      kernels::kernel_table<kernels::TernaryConv2d>().select(args).family != "reference";
+  CHECK(fast_integer_conv2d(x, w, {.codes = {255, 1}}).defined() == vectorised);
 }

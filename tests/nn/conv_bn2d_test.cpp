@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include <array>
 #include <cmath>
 
 #include <apprentice/base/error.h>
@@ -345,6 +346,41 @@ TEST_CASE("training on codes equals training on the real values they stand for")
     const auto rb = plain->bn().buffer(name).to_vector<double>();
     for (size_t c = 0; c < ra.size(); ++c) CHECK(ra[c] == Approx(rb[c]).epsilon(1e-5));
   }
+}
+
+TEST_CASE("a training step on integer sums has the bits of one on f32 sums") {
+  Rng rng(13, RngPurpose::test);
+  const int64_t max_weight = GENERATE(1, 7);
+  auto layer = make_layer(rng, true, 16);
+  const nn::EffectiveWeight weight{random_codes({5, 3, 3, 16}, -max_weight, max_weight, rng),
+                                   Tensor::uniform({5}, 0.01f, 0.1f, rng),
+                                   {},
+                                   max_weight};
+  layer->conv().parametrize("weight", std::make_shared<Codes>(weight));
+  const Scaled x{random_codes({4, 7, 6, 16}, 0, 255, rng), Tensor::full({1}, 0.01), 255};
+  const Scaled shortcut{random_codes({4, 4, 3, 5}, 0, 255, rng), Tensor::full({1}, 0.01), 255};
+  const Tensor grad = Tensor::normal({4, 4, 3, 5}, 0, 1, rng);
+  const auto step = [&](auto forward) {
+    Scaled in = x, added = shortcut;
+    in.data = x.data.clone().set_requires_grad();
+    added.data = shortcut.data.clone().set_requires_grad();
+    layer->bn().parameter("weight").set_grad({});
+    const Tensor y = forward(in, added);
+    y.backward(grad);
+    return std::array{y.to_vector<float>(), in.data.grad().to_vector<float>(),
+                      added.data.grad().to_vector<float>(),
+                      layer->bn().parameter("weight").grad().to_vector<float>()};
+  };
+  const auto integer =
+      step([&](const Scaled& in, const Scaled& added) { return layer->forward(in, added).data; });
+  const auto real = step([&](const Scaled& in, const Scaled& added) {
+    const Tensor sums = conv2d(in.data, weight.data, {}, layer->conv().geometry());
+    return layer->bn().forward(sums, {.x_scale = in.step * weight.step,
+                                      .residual = added.data,
+                                      .residual_scale = added.step,
+                                      .relu = true});
+  });
+  for (size_t i = 0; i < integer.size(); ++i) CHECK(bool(integer[i] == real[i]));
 }
 
 TEST_CASE("an observer sees eval forwards and nothing else") {
