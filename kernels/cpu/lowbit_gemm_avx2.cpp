@@ -2,13 +2,11 @@
 // a step broadcasts 4 bytes of a row and multiplies them with 8 x 4 weights by vpmaddubsw. Its
 // pairs are summed in s16 for `narrow_steps` steps, which cannot saturate, then widened into the
 // s32 sums. Weights of a tile are a byte each, unpacked once for many tiles.
-#include <apprentice/kernels/cpu/intrinsics_internal.h>
-#include <apprentice/kernels/cpu/lowbit_gemm_internal.h>
+#include <apprentice/kernels/cpu/lowbit_gemm_avx2_internal.h>
 
 namespace apprentice::kernels::avx2 {
 namespace {
 
-constexpr int64_t kLanes = 8;
 constexpr int kTileRows = 4;
 
 void copy(const uint8_t* from, int64_t count, uint8_t flip, uint8_t* to) {
@@ -42,12 +40,6 @@ inline void store_bytes(long long bytes, int64_t left, uint8_t* to) {
   } else {
     for (int64_t k = 0; k < left; ++k) to[k] = uint8_t(bytes >> (8 * k));
   }
-}
-
-/// The first `left` of 8 lanes, or all.
-inline __m256i lane_mask(int64_t left) {
-  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(int(left > kLanes ? kLanes : left)), lane);
 }
 
 void quantize(const float* from, int64_t count, const GemmGrid& grid, uint8_t flip, uint8_t* to) {
@@ -255,13 +247,10 @@ void fold(const GemmFold& f) {
     const int32_t* sums = f.sums + p * parts * kLanes;
     float* value = f.values + p * kLanes;
     for (int64_t i = 0; i < f.rows; ++i, sums += parts * width, value += width) {
-      __m256 t = _mm256_loadu_ps(value);
-      if (f.two_step) {
-        const __m256i negative = _mm256_loadu_si256((const __m256i*)(sums + kLanes));
-        t = _mm256_fnmadd_ps(_mm256_cvtepi32_ps(negative), a_negative, t);
-      }
       const __m256i acc = _mm256_loadu_si256((const __m256i*)sums);
-      _mm256_storeu_ps(value, _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc), a, t));
+      const __m256i negative = _mm256_loadu_si256((const __m256i*)(sums + (parts - 1) * kLanes));
+      f.two_step ? fold_value<true>(acc, negative, a, a_negative, value)
+                 : fold_value<false>(acc, negative, a, a_negative, value);
     }
   }
 }

@@ -48,6 +48,12 @@ struct GemvTile {
   int64_t blocks;
   const int32_t* from;  ///< [panels][lanes]
   int32_t* to;          ///< [rows][panels][lanes]
+  /// Null, or the sums of each span of `span_blocks` blocks are folded as GemmFold says, and `to` is
+  /// not written. From span to span: numbers of x_sums, of `from` and of `a`.
+  float* values = nullptr;
+  int64_t span_blocks = 0, x_sums_step = 0, from_step = 0, a_step = 0;
+  const float *a = nullptr, *a_negative = nullptr;
+  int64_t outputs = 0;
 };
 
 /// CodeGrid (kernels/quantize_codes.h), its bounds as f32.

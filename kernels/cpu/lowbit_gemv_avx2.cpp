@@ -4,13 +4,11 @@
 //
 // Weights are code + offset, so that offset * sum(x) is taken off. Of two steps P is the field's
 // upper bit (code + 1 = 2), and N = P - sum of code * x.
-#include <apprentice/kernels/cpu/intrinsics_internal.h>
-#include <apprentice/kernels/cpu/lowbit_gemm_internal.h>
+#include <apprentice/kernels/cpu/lowbit_gemm_avx2_internal.h>
 
 namespace apprentice::kernels::avx2 {
 namespace {
 
-constexpr int64_t kLanes = 8;
 constexpr int64_t kAhead = 2048;  ///< bytes of weights asked for before they are needed
 
 /// Sums of Rows rows: `Sums` an output, which are panels, or of one panel the codes and P.
@@ -75,32 +73,38 @@ struct Tile {
   }
 
   static void run(const GemvTile& t) {
-    __m256i wide[Sums][Rows];
-    clear(wide);
     const uint8_t* w = t.w;
     const int8_t* x = t.x;
     const int64_t x_step = t.x_step;
-    for (int64_t left = t.blocks; left > 0; left -= kNarrowBlocks) {
-      __m256i narrow[Sums][Rows];
-      clear(narrow);
-      for (int64_t block = left < kNarrowBlocks ? left : kNarrowBlocks; block > 0; --block) {
-        add_block(w, x, x_step, narrow);
-        w += kPanels * 32;
-        x += kFields * 4;
+    int64_t left = t.blocks;
+    for (int64_t span = 0; span == 0 || left > 0; ++span) {
+      const int64_t blocks = t.values && t.span_blocks < left ? t.span_blocks : left;
+      __m256i wide[Sums][Rows];
+      clear(wide);
+      for (int64_t some = blocks; some > 0; some -= kNarrowBlocks) {
+        __m256i narrow[Sums][Rows];
+        clear(narrow);
+        for (int64_t block = some < kNarrowBlocks ? some : kNarrowBlocks; block > 0; --block) {
+          add_block(w, x, x_step, narrow);
+          w += kPanels * 32;
+          x += kFields * 4;
+        }
+        widen(narrow, wide);
       }
-      widen(narrow, wide);
+      left -= blocks;
+      __m256i sums[2][Sums];
+#pragma GCC unroll 2
+      for (int s = 0; s < Sums; ++s) sums[0][s] = wide[s][0], sums[1][s] = wide[s][Rows - 1];
+      store<0>(t, span, sums[0]);
+      if constexpr (Rows == 2) store<1>(t, span, sums[1]);
     }
-    store<0>(t, wide);
-    if constexpr (Rows == 2) store<1>(t, wide);
   }
 
+  /// What becomes of row R's sums.
   template <int R>
-  static void store(const GemvTile& t, const __m256i (&wide)[Sums][Rows]) {
+  static void store(const GemvTile& t, int64_t span, __m256i (&sums)[Sums]) {
     const int offset = Bits == 2 ? 1 : 8;
-    const __m256i off = _mm256_set1_epi32(offset * t.x_sums[R]);
-    __m256i sums[Sums];
-#pragma GCC unroll 2
-    for (int s = 0; s < Sums; ++s) sums[s] = wide[s][R];
+    const __m256i off = _mm256_set1_epi32(offset * t.x_sums[span * t.x_sums_step + R]);
     sums[0] = _mm256_sub_epi32(sums[0], off);
     if constexpr (TwoStep) {
       const __m256i code = sums[0];
@@ -111,9 +115,28 @@ struct Tile {
     }
 #pragma GCC unroll 2
     for (int s = 0; s < Sums; ++s) {
-      const __m256i from = _mm256_loadu_si256((const __m256i*)(t.from + s * kLanes));
-      _mm256_storeu_si256((__m256i*)(t.to + (R * Sums + s) * kLanes),
-                          _mm256_add_epi32(from, sums[s]));
+      const int32_t* from = t.from + span * t.from_step + s * kLanes;
+      sums[s] = _mm256_add_epi32(_mm256_loadu_si256((const __m256i*)from), sums[s]);
+      if (!t.values) _mm256_storeu_si256((__m256i*)(t.to + (R * Sums + s) * kLanes), sums[s]);
+    }
+    if (t.values)
+      fold<R>(t, t.a + span * t.a_step, TwoStep ? t.a_negative + span * t.a_step : nullptr, sums);
+  }
+
+  template <int R>
+  static void fold(const GemvTile& t, const float* a, const float* a_negative,
+                   const __m256i (&sums)[Sums]) {
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p) {
+      const __m256i mask = lane_mask(t.outputs - p * kLanes);
+      const __m256 scale = _mm256_maskload_ps(a + p * kLanes, mask);
+      float* value = t.values + (R * kPanels + p) * kLanes;
+      if constexpr (TwoStep) {
+        const __m256 negative = _mm256_maskload_ps(a_negative + p * kLanes, mask);
+        fold_value<true>(sums[0], sums[1], scale, negative, value);
+      } else {
+        fold_value<false>(sums[p], sums[p], scale, scale, value);
+      }
     }
   }
 };
