@@ -22,8 +22,8 @@ struct Pool2dGeometry {
     int64_t begin, end;  ///< inside the image
     int64_t size;        ///< padding included
   };
-  /// Window of output `i` along an axis (0 height, 1 width).
-  Window window(int axis, int64_t i, int64_t in_size, int64_t out_size) const {
+  /// Window of output `i` along an axis (0 height, 1 width). Device code sees it too.
+  constexpr Window window(int axis, int64_t i, int64_t in_size, int64_t out_size) const {
     const auto a = size_t(axis);
     if (adaptive) {
       const int64_t begin = i * in_size / out_size;
@@ -56,7 +56,8 @@ struct MaxPool2d {
   };
 };
 
-/// grad_x[n, argmax] += grad_y; grad_x [n, h, w, c] is overwritten.
+/// grad_x[n, argmax] += grad_y, in row-major order of grad_y; grad_x [n, h, w, c] is overwritten.
+/// `geometry` is the forward's: which windows an input may have won.
 template <class T>
 struct MaxPool2dBackward {
   static constexpr std::string_view name = "max_pool2d_backward", types = types_of<T>;
@@ -64,6 +65,7 @@ struct MaxPool2dBackward {
     View4<const T> grad_y;
     View4<const int32_t> argmax;
     View4<T> grad_x;
+    Pool2dGeometry geometry;
   };
 };
 

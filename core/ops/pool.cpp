@@ -49,11 +49,11 @@ Tensor max_pool(const char* op, const Tensor& x, const Shape& shape, const Pool2
     launch_beside<kernels::MaxPool2d<T>>(x, args);
   });
   if (!argmax) return y;
-  return record(op, y, {x}, [op, at = Saved(argmax), shape = x.shape()](const Tensor& grad_y) {
+  return record(op, y, {x}, [op, g, at = Saved(argmax), shape = x.shape()](const Tensor& grad_y) {
     Tensor grad_x = grad_y.new_empty(shape);
     with_float(grad_y.dtype(), op, [&]<class T>() {
       launch_beside<kernels::MaxPool2dBackward<T>>(
-          grad_y, {grad_y.view<T, 4>(), at.get().view<int32_t, 4>(), grad_x.view<T, 4>()});
+          grad_y, {grad_y.view<T, 4>(), at.get().view<int32_t, 4>(), grad_x.view<T, 4>(), g});
     });
     return std::vector{grad_x};
   });

@@ -72,7 +72,8 @@ TEST_CASE("every max_pool2d_backward kernel agrees with the reference on random 
   launch<MaxPool2d<float>>({x, y, {argmax.data(), p.y}, p.geometry});
   // Integers: the order of the additions cannot show.
   test::agree<MaxPool2dBackward<float>>([&](Outputs& out) {
-    return MaxPool2dBackward<float>::Args{grad_y, {argmax.data(), p.y}, out.view(p.x, 0)};
+    return MaxPool2dBackward<float>::Args{
+        grad_y, {argmax.data(), p.y}, out.view(p.x, 0), p.geometry};
   });
 }
 
