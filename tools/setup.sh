@@ -23,6 +23,9 @@ esac
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
+# The kernels of 64-bit Arm, cross-compiled, are tested in an emulator.
+if [ $tests = ON ] && [ "$(uname -m)" = x86_64 ]; then packages+=(g++-aarch64-linux-gnu qemu-user); fi
+
 is_installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
 # Runs a command as root, quietly; its output is shown only if it fails.

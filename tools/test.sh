@@ -2,7 +2,7 @@
 # Builds everything and runs all tests; the last line counts them. Under 25 minutes on two cores.
 #
 #   tools/test.sh          g++ Release: the whole suite; ASan and UBSan: base, kernels, packed, core;
-#                          clang-format
+#                          64-bit Arm in an emulator: kernels, packed; clang-format
 #   tools/test.sh --all    also clang, shared libraries, and TSan for what runs threads of its own
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -90,6 +90,15 @@ export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=pri
 build build-asan 'base_tests kernels_tests packed_tests core_tests' --preset cpu-asan \
   -DAPPRENTICE_TOOLS=OFF &&
   suite build-asan -L '^(base|kernels|packed|core)$'
+
+if [ "$(uname -m)" = x86_64 ]; then
+  heading '64-bit Arm: kernels and packed, cross-compiled, under qemu'
+  # -O1 compiles in little more than half the time. Winograd is for x86-64: its tests would compare
+  # the reference with itself, slowly.
+  build build-arm64 'kernels_tests packed_tests' --preset arm64-cross -DAPPRENTICE_TESTS=ON \
+    '-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG' &&
+    suite build-arm64 -L '^(kernels|packed)$' -E Winograd
+fi
 
 heading 'clang-format'
 # shellcheck disable=SC2046
