@@ -23,7 +23,7 @@ template <int Bits>
 std::vector<uint32_t> make_fragments(const PackedCodes<Bits>& weight) {
   const FragmentLayout layout{weight.rows, weight.cols};
   const int64_t blocks = layout.strips() * layout.slabs();
-  std::vector<uint32_t> words(size_t(blocks * fragment_block_words<Bits>), 0);
+  std::vector<uint32_t> words(size_t(blocks * FragmentLayout::block_words(Bits)), 0);
   for (int64_t row = 0; row < weight.rows; ++row) {
     for (int64_t col = 0; col < weight.cols; ++col) {
       const FragmentBit at = fragment_bit<Bits>(layout, row, col);

@@ -31,6 +31,8 @@ struct FragmentLayout {
   static constexpr int64_t strip_rows = 32, slab_depth = 128, tile_strips = 4;
   int64_t rows = 0, cols = 0;
 
+  /// Words of a block of codes of so many bits.
+  static constexpr int64_t block_words(int bits) { return strip_rows * slab_depth * bits / 32; }
   constexpr int64_t strips() const { return (rows + strip_rows - 1) / strip_rows; }
   constexpr int64_t slabs() const { return (cols + slab_depth - 1) / slab_depth; }
   /// Strips of the tile that holds a strip.
@@ -47,10 +49,6 @@ struct FragmentLayout {
 /// What the operand is of a code.
 template <int Bits>
 inline constexpr int fragment_factor = 1 << (8 - Bits);
-/// Words of a block: 2 fragments, 4 bytes a word.
-template <int Bits>
-inline constexpr int64_t fragment_block_words =
-    FragmentLayout::strip_rows* FragmentLayout::slab_depth * Bits / 32;
 
 /// The lowest bit of a code among the words.
 struct FragmentBit {

@@ -117,7 +117,8 @@ lowbit_mma(LowbitMma p) {
   const bool active = strip < p.layout.strips();
   const int slabs = int(p.layout.slabs());
   const auto words_of = [&](int slab) {
-    return load_words<Bits>(p.words + p.layout.block(strip, slab) * fragment_block_words<Bits>);
+    return load_words<Bits>(p.words +
+                            p.layout.block(strip, slab) * FragmentLayout::block_words(Bits));
   };
 
   if (int(threadIdx.x) < T::pixels)
