@@ -32,7 +32,7 @@ struct Options {
   CommonOptions common;
   ModelArgument model;
   std::string teacher;
-  std::string weights;  ///< quantizer of a random packed network; "": none
+  std::string weights;  ///< quantizer of random weights; "": none
   int w_bits = 2, a_bits = 8;
   int64_t size = 0;  ///< pixels a side; 0: as the architecture says
   int64_t batch = 128;
@@ -67,18 +67,24 @@ int64_t side(const Options& o, const std::string& arch) {
   return o.size > 0 ? o.size : architecture(arch).side;
 }
 
-/// A packed network of the initial weights, all but the first and the last layer quantized: as fast
-/// as a trained one.
-packed::PackedNetwork random_packed(const Options& o) {
-  const std::string& arch = o.model.model;
-  const auto model = make_model(arch);
-  const auto layers = quant::layers(*model);
+/// Quantizes all layers but the first and the last; says how.
+quant::Policy quantize(const Options& o, nn::TensorModule& model) {
+  const auto layers = quant::layers(model);
   quant::Policy policy;
   policy.layer = {o.weights, o.w_bits, false, "wrpn", o.a_bits};
   policy.keep = {layers.front().name, layers.back().name};
-  quant::prepare(*model, policy);
+  quant::prepare(model, policy);
+  const int64_t pixels = side(o, o.model.model);
+  quant::calibrate(model, {random_images(1, pixels, pixels)});
+  return policy;
+}
+
+/// A packed network of the initial weights: as fast as a trained one.
+packed::PackedNetwork random_packed(const Options& o) {
+  const std::string& arch = o.model.model;
+  const auto model = make_model(arch);
+  const quant::Policy policy = quantize(o, *model);
   const int64_t pixels = side(o, arch);
-  quant::calibrate(*model, {random_images(1, pixels, pixels)});
   const std::string bytes =
       quant::packed_bytes(*model, {arch, policy, {}}, {.height = pixels, .width = pixels});
   return packed::PackedNetwork::load(
@@ -201,6 +207,7 @@ Timing time_step(const Options& o, nn::TensorModule& student, nn::TensorModule* 
 int run_step(const Options& o) {
   o.common.apply();
   const auto student = make_model(o.model.model);
+  if (!o.weights.empty()) quantize(o, *student);
   student->train();
   student->set_requires_grad(true);
   std::shared_ptr<nn::TensorModule> teacher;
@@ -208,20 +215,24 @@ int run_step(const Options& o) {
     teacher = make_model(o.teacher);
     teacher->eval();
   }
-  const std::string what = o.model.model + (teacher ? " under " + o.teacher : "") + " step";
+  const std::string bits =
+      o.weights.empty() ? "" : fmt::format(" {}A-{}W {}", o.a_bits, o.w_bits, o.weights);
+  const std::string what = o.model.model + bits + (teacher ? " under " + o.teacher : "") + " step";
   return report(o, what, time_step(o, *student, teacher.get()));
 }
 
 }  // namespace
 
+void add_quantizer_options(CLI::App& app, Options& o, const std::string& what) {
+  app.add_option("--weights", o.weights, what + ": " + join(quant::quantizers().names(), ", "));
+  app.add_option("--w-bits", o.w_bits, "Their bits")->capture_default_str();
+  app.add_option("--a-bits", o.a_bits, "Bits of the activations")->capture_default_str();
+}
+
 std::function<int()> add_bench_model(CLI::App& app) {
   auto o = std::make_shared<Options>();
   o->model.add_to(app);
-  app.add_option("--weights", o->weights,
-                 "Pack an architecture's initial weights with this quantizer: " +
-                     join(quant::quantizers().names(), ", "));
-  app.add_option("--w-bits", o->w_bits, "Their bits")->capture_default_str();
-  app.add_option("--a-bits", o->a_bits, "Bits of the activations")->capture_default_str();
+  add_quantizer_options(app, *o, "Pack an architecture's initial weights with this quantizer");
   auto* layers = app.add_flag("--layers", o->layers, "Time each layer of a packed network, too");
   app.add_flag("--md", o->md, "Print the layers as Markdown")->needs(layers);
   add_timing_options(app, *o);
@@ -232,6 +243,7 @@ std::function<int()> add_bench_step(CLI::App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("arch", o->model.model, "Architecture to train")->required();
   app.add_option("--teacher", o->teacher, "Architecture of a frozen teacher");
+  add_quantizer_options(app, *o, "Train quantized weights");
   add_timing_options(app, *o);
   return [o] { return run_step(*o); };
 }

@@ -5,6 +5,7 @@
 #include <apprentice/base/unit.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/op_samples.h>
+#include <apprentice/core/tensor_internal.h>
 #include <apprentice/kernels/batch_norm.h>
 #include <apprentice/kernels/kernel_table.h>
 
@@ -114,9 +115,12 @@ struct Backward {
   std::vector<Tensor> grads(const Tensor& grad_y) const {
     typename kernels::BatchNormBackward<T>::Args args;
     const auto make = [&](const Shape& shape) { return Tensor::empty(shape, grad_y.dtype()); };
+    // grad_y that nobody else sees gives its memory to a gradient: one array less to fetch.
+    Tensor spare = sole_owner(grad_y) ? grad_y : Tensor();
+    const auto take = [&] { return spare ? std::exchange(spare, {}) : make(rows.shape); };
     Tensor grad_weight = make({rows.c}), grad_bias = make({rows.c}), grad_x, grad_residual;
-    if (wants_x) grad_x = make(rows.shape);
-    if (wants_residual) grad_residual = make(rows.shape);
+    if (wants_residual) grad_residual = take();
+    if (wants_x) grad_x = take();
     args.x = rows.of<T>(x.get());
     args.y = rows.of<T>(y.get());
     args.residual = rows.of<T>(residual.get());

@@ -42,12 +42,14 @@ void ternarize(const typename Ternarize<T>::Args& a) {
   for (int64_t row = 0; row < a.w.size(0); ++row) {
     double positive = 0, negative = 0;
     int64_t positives = 0, negatives = 0;
+    const T threshold = a.threshold(row);
     for (int64_t j = 0; j < a.w.size(1); ++j) {
+      // Selections, not branches: signs cannot be predicted.
       const T w = a.w(row, j);
-      const int code = w > a.threshold(row) ? 1 : w < -a.threshold(row) ? -1 : 0;
-      a.codes(row, j) = T(code);
-      if (code > 0) positive += double(w), ++positives;
-      if (code < 0) negative -= double(w), ++negatives;
+      const bool above = w > threshold, below = w < -threshold;
+      a.codes(row, j) = T(int(above) - int(below));
+      positive += above ? double(w) : 0.0, positives += above;
+      negative -= below ? double(w) : 0.0, negatives += below;
     }
     const auto mean = [](double sum, int64_t n) { return T(n ? sum / double(n) : 0.0); };
     if (a.positive_mean) a.positive_mean(row) = mean(positive, positives);

@@ -1,5 +1,9 @@
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <array>
+#include <cmath>
+
 #include <support/allclose.h>
 #include <support/throws.h>
 
@@ -111,4 +115,61 @@ TEST_CASE("batch norm refuses what makes no sense") {
   CHECK(throws<Error>([&] { batch_norm_eval(x, c, c, c, c, o); }, "x_scale", "positive") == "");
   o = {.residual = wrong};
   CHECK(throws<ShapeError>([&] { batch_norm_eval(x, c, c, c, c, o); }, "residual", "[3]") == "");
+}
+
+TEST_CASE("batch norm of codes is batch norm, then a quantizer, bit for bit") {
+  Rng rng(17, RngPurpose::test);
+  const bool with_residual = GENERATE(false, true);
+  const float step = 0.02f, inverse = 1 / step, most = step * 63;
+  const Tensor values = Tensor::normal({2, 5, 6, 20}, 3, 2, rng);
+  const Tensor shortcut = round(Tensor::uniform({2, 5, 6, 20}, 0, 63, rng));
+  const Tensor grad = Tensor::normal({2, 5, 6, 20}, 0, 1, rng);
+  const auto run = [&](bool fused, Tensor& bytes) {
+    Tensor x = values.clone().set_requires_grad(), r = shortcut.clone().set_requires_grad();
+    Tensor weight = Tensor::full({20}, 0.4).set_requires_grad(), bias = Tensor::full({20}, 0.3);
+    BatchNormOptions o{.relu = true};
+    if (with_residual) o.residual = r, o.residual_scale = Tensor::full({1}, 0.01);
+    if (fused) o.codes = {step, 63, bytes};
+    Tensor y = batch_norm_train(x, weight, bias, Tensor::zeros({20}), Tensor::zeros({20}), o);
+    Tensor codes = y.detach().clone(), upstream = grad.clone();
+    if (!fused)
+      for (int64_t i = 0; i < y.numel(); ++i) {
+        const float value = codes.data<float>()[i];
+        const bool inside = value > 0 && value <= most;
+        codes.data<float>()[i] = std::min(std::rint(value * inverse), 63.0f);
+        upstream.data<float>()[i] = inside ? upstream.data<float>()[i] * inverse : 0;
+      }
+    y.backward(upstream);
+    return std::array{codes.to_vector<float>(), x.grad().to_vector<float>(),
+                      weight.grad().to_vector<float>(),
+                      with_residual ? r.grad().to_vector<float>() : std::vector<float>()};
+  };
+  Tensor bytes = Tensor::empty(values.shape(), Dtype::u8);
+  const auto fused = run(true, bytes), halves = run(false, bytes);
+  for (size_t i = 0; i < fused.size(); ++i) CHECK(bool(fused[i] == halves[i]));
+  CHECK(bool(bytes.to_vector<float>() == fused[0]));
+}
+
+TEST_CASE("batch norm refuses codes of f64, without a ReLU, or beyond their bytes") {
+  const Tensor x = Tensor::zeros({4, 2}), one = Tensor::full({2}, 1);
+  const auto run = [&](const Tensor& of, const BatchNormOptions& o) {
+    const Tensor v = one.to(of.dtype());
+    batch_norm_eval(of, v, v, v, v, o);
+  };
+  const Tensor bytes = Tensor::empty({4, 2}, Dtype::u8);
+  CHECK_NOTHROW(run(x, {.relu = true, .codes = {0.5f, 255, bytes}}));
+  CHECK(throws<Error>([&] { run(x, {.codes = {0.5f, 255}}); }, "without a ReLU") == "");
+  CHECK(throws<Error>([&] { run(x, {.relu = true, .codes = {-1, 255}}); }, "step -1") == "");
+  CHECK(throws<Error>([&] { run(x, {.relu = true, .codes = {1, 256, bytes}}); }, "256") == "");
+  CHECK(throws<DtypeError>(
+            [&] {
+              run(x.to(Dtype::f64), {.relu = true, .codes = {1, 255}});
+            },
+            "f64") == "");
+  const Tensor few = Tensor::empty({3, 2}, Dtype::u8);
+  CHECK(throws<ShapeError>(
+            [&] {
+              run(x, {.relu = true, .codes = {1, 255, few}});
+            },
+            "[3, 2]") == "");
 }
