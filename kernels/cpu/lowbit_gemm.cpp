@@ -173,8 +173,8 @@ std::string refuse(const typename LowbitGemm<X, Bits>::Args& args, const GemmIsa
                              kDepthOf);
 }
 
-/// One way to compute it: `method` ends the names of its kernels; what is `missing` here, and why it
-/// is `slow`, or "".
+/// One way to compute it: `method` ends the names of its kernels; what is `missing` here, and why
+/// it is `slow`, or "".
 struct Way {
   std::string family, method;
   int priority;

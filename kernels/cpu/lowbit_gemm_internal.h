@@ -48,8 +48,8 @@ struct GemvTile {
   int64_t blocks;
   const int32_t* from;  ///< [panels][lanes]
   int32_t* to;          ///< [rows][panels][lanes]
-  /// Null, or the sums of each span of `span_blocks` blocks are folded as GemmFold says, and `to` is
-  /// not written. From span to span: numbers of x_sums, of `from` and of `a`.
+  /// Null, or the sums of each span of `span_blocks` blocks are folded as GemmFold says, and `to`
+  /// is not written. Steps are numbers of x_sums, of `from` and of `a`, from span to span.
   float* values = nullptr;
   int64_t span_blocks = 0, x_sums_step = 0, from_step = 0, a_step = 0;
   const float *a = nullptr, *a_negative = nullptr;
@@ -110,8 +110,8 @@ struct GemmIsa {
   /// two for all columns of a span at once, with no w in its tiles.
   void (*multiply_unpacking)(GemmWeights kind, const GemmTile& tile, const uint8_t* packed,
                              int64_t packed_panels, int64_t rows) = nullptr;
-  /// to[k] = clamp(rint(from[k] * inv_step), low, high) ^ flip; NaN gives low. Null, as the next two:
-  /// x are codes, and an output has one scale.
+  /// to[k] = clamp(rint(from[k] * inv_step), low, high) ^ flip; NaN gives low. Null, as the next
+  /// two: x are codes, and an output has one scale.
   void (*quantize)(const float* from, int64_t count, const GemmGrid& grid, uint8_t flip,
                    uint8_t* to) = nullptr;
   void (*fold)(const GemmFold& fold) = nullptr;

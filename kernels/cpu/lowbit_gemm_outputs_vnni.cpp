@@ -23,8 +23,8 @@ inline __m512i narrow(const __m512i (&codes)[4]) {
   return _mm512_permutexvar_epi32(order, bytes);
 }
 
-/// Codes of 64 numbers, of which `mask` are there. Narrowing saturates, so that only the upper bound
-/// is asked for before; what is no s32 becomes its least, and so does NaN.
+/// Codes of 64 numbers, of which `mask` are there. Narrowing saturates, so that only the upper
+/// bound is asked for before; what is no s32 becomes its least, and so does NaN.
 template <bool Signed>
 inline __m512i codes_of_64(const float* from, __mmask64 mask, const GemmGrid& grid) {
   const __m512 inv_step = _mm512_set1_ps(grid.inv_step), high = _mm512_set1_ps(grid.high);
