@@ -41,7 +41,9 @@ echo '| work | threads | ours, ms | PyTorch nhwc, ms | ratio | our peak RSS, MiB
 echo '|---|---|---|---|---|---|---|'
 for threads in 2 1; do
   row 'ResNet-20 training step, batch 128' r20train $threads step resnet20
+  row '8A-2W training step against f32, batch 128' r20train $threads step resnet20 --weights twn
   row 'ResNet-56 to ResNet-20 distillation step, batch 128' kd $threads step resnet20 --teacher resnet56
+  row 'distillation step of 8A-2W against f32, batch 128' kd $threads step resnet20 --teacher resnet56 --weights twn
   row 'ResNet-20 f32 inference, batch 128' r20infer $threads model resnet20
   row 'packed 8A-2W against f32, batch 128' r20infer $threads model "$packed"
 done
