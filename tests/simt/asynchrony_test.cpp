@@ -13,7 +13,8 @@ using testing::fault_of;
 
 template <bool Commit, bool Wait>
 SIMT_KERNEL copy_reversed(const int* x, int* y) {
-  SIMT_SHARED(int, s, 128);
+  SIMT_SHARED(simt::U32x4, shared, 32);
+  int* s = reinterpret_cast<int*>(shared);
   simt::cp_async(&s[4 * threadIdx.x], x + 4 * threadIdx.x);
   if (Commit) simt::cp_async_commit();
   if (Wait) simt::cp_async_wait<0>();
@@ -51,7 +52,8 @@ TEST_CASE("without its wait or its commit, lazy cp.async leaves poison behind") 
 /// Double buffering; unless Safe, the barrier before a stage is overwritten is missing.
 template <bool Safe>
 SIMT_KERNEL double_buffer(const int* x, int* y, int steps) {
-  SIMT_SHARED(int, s, 2 * 256);
+  SIMT_SHARED(simt::U32x4, shared, 2 * 64);
+  int* s = reinterpret_cast<int*>(shared);
   const auto load = [&](int step) {
     simt::cp_async(&s[step % 2 * 256 + 4 * int(threadIdx.x)],
                    x + step * 256 + 4 * int(threadIdx.x));
@@ -112,14 +114,17 @@ TEST_CASE("a missing barrier of a double buffer shows when one warp runs ahead o
 enum class Skip { nothing, full, empty };
 template <Skip skip>
 SIMT_KERNEL specialised_ring(const int* x, int* y, int steps) {
-  SIMT_SHARED(int, ring, 2 * 64);
+  SIMT_SHARED(simt::U32x4, shared, 2 * 16);
+  int* ring = reinterpret_cast<int*>(shared);
   SIMT_SHARED(uint64_t, full, 2);
   SIMT_SHARED(uint64_t, empty, 2);
-  if (threadIdx.x == 0)
+  if (threadIdx.x == 0) {
     for (int i = 0; i < 2; ++i) {
       simt::mbarrier_init(&full[i], 1);
       simt::mbarrier_init(&empty[i], 64);
     }
+    simt::mbarrier_fence_init();
+  }
   simt::sync_block();
   if (threadIdx.x == 64)
     for (int step = 0; step < steps; ++step) {
@@ -162,6 +167,21 @@ bool ring_right(Order order, Arrival arrival) {
 }
 
 }  // namespace
+
+SIMT_KERNEL counts_to(int* y) {
+  simt::atomic_add(y, 1);
+  simt::sync_block();
+}
+
+TEST_CASE("blocks that run on several cores lose no atomic") {
+  simt::emu::Settings two = simt::emu::settings();
+  two.workers = 2;
+  const WithSettings settings(two);
+  const auto y = Buffer<int>::from(std::vector<int>{0});
+  simt::launch(counts_to, 200, 64, 0, nullptr, y.data());
+  CHECK(y.values()[0] == 200 * 64);
+  CHECK(simt::emu::last_statistics().blocks == 200);
+}
 
 TEST_CASE("a ring of bulk copies works in every schedule, and no schedule hides a missing wait") {
   bool without_full = true, without_empty = true;

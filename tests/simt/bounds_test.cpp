@@ -61,6 +61,17 @@ TEST_CASE("a 16-byte cp.async from an address that is not a multiple of 16 is re
              Contains("misaligned 16-byte access"));
 }
 
+SIMT_KERNEL copies_to_integers(const float* x) {
+  SIMT_SHARED(int, s, 128);
+  simt::cp_async(&s[4 * threadIdx.x], x + 4 * threadIdx.x);
+}
+
+TEST_CASE("shared memory of integers is not aligned for 16-byte copies") {
+  const Buffer<float> x(128);
+  CHECK_THAT(fault_of([&] { simt::launch(copies_to_integers, 1, 32, 0, nullptr, x.data()); }),
+             Contains("misaligned 16-byte access"));
+}
+
 SIMT_KERNEL write_shared_at(int at) {
   int* s = simt::dynamic_shared<int>();
   s[int(threadIdx.x) + at] = 1;

@@ -112,12 +112,16 @@ TEST_CASE("two blocks that write the same byte are reported") {
              Contains("two blocks write byte 124"));
 }
 
-/// The producer warp overwrites what wgmma reads, unless it waits for the consumers.
-template <bool Safe>
-SIMT_KERNEL overwrites_operand(int* y) {
+/// What is missing of a kernel that feeds wgmma.
+enum class Missing { nothing, fence, barrier };
+
+/// All threads write an operand; then a spare warp overwrites it.
+template <Missing missing>
+SIMT_KERNEL feeds_tensor_cores(int* y) {
   unsigned char* s = simt::dynamic_shared<unsigned char, 1024>();
   for (int i = int(threadIdx.x); i < 64 * 32 / 16; i += 160)
     simt::store_as(s + 16 * i, simt::U32x4{1, 2, 3, 4});
+  if (missing != Missing::fence) simt::fence_async_proxy();
   simt::sync_block();
   if (threadIdx.x < 128) {
     int d[4];
@@ -128,18 +132,40 @@ SIMT_KERNEL overwrites_operand(int* y) {
     simt::wgmma_wait<0>();
     y[threadIdx.x] = d[0];
   }
-  if (Safe) simt::sync_block();
+  if (missing != Missing::barrier) simt::sync_block();
   if (threadIdx.x >= 128) s[threadIdx.x] = 7;
 }
 
-TEST_CASE("writing what a wgmma reads, before its threads have waited, is a race") {
+TEST_CASE("what wgmma reads must be fenced when written, and waited for before it is overwritten") {
   if (!simt::emu::checker_linked()) return;
   const Buffer<int> y(128);
   const auto run = [&](auto kernel) {
     return fault_of([&] { simt::launch(kernel, 1, 160, 2048, nullptr, y.data()); });
   };
-  CHECK(run(overwrites_operand<true>) == "");
-  CHECK_THAT(run(overwrites_operand<false>), Contains("data race"));
+  CHECK(run(feeds_tensor_cores<Missing::nothing>) == "");
+  CHECK_THAT(run(feeds_tensor_cores<Missing::fence>),
+             Contains("without a fence_async_proxy after it"));
+  CHECK_THAT(run(feeds_tensor_cores<Missing::barrier>), Contains("data race"));
+}
+
+template <bool Fence>
+SIMT_KERNEL counts_bytes(const int* x) {
+  SIMT_SHARED(simt::U32x4, s, 16);
+  SIMT_SHARED(uint64_t, barrier, 1);
+  if (threadIdx.x > 0) return;
+  simt::mbarrier_init(barrier, 1);
+  if (Fence) simt::mbarrier_fence_init();
+  simt::mbarrier_arrive_expect(barrier, 256);
+  simt::bulk_copy(s, x, 256, barrier);
+  simt::mbarrier_wait(barrier, 0);
+}
+
+TEST_CASE("the copy engine must not meet an mbarrier whose initialisation is not fenced") {
+  if (!simt::emu::checker_linked()) return;
+  const Buffer<int> x(64);
+  CHECK(fault_of([&] { simt::launch(counts_bytes<true>, 1, 32, 0, nullptr, x.data()); }) == "");
+  CHECK_THAT(fault_of([&] { simt::launch(counts_bytes<false>, 1, 32, 0, nullptr, x.data()); }),
+             Contains("without mbarrier_fence_init after it"));
 }
 
 namespace {

@@ -46,6 +46,7 @@ SIMT_KERNEL copy_misplaced(const simt::TensorMap map, int offset) {
   SIMT_SHARED(uint64_t, barrier, 1);
   if (threadIdx.x > 0) return;
   simt::mbarrier_init(barrier, 1);
+  simt::mbarrier_fence_init();
   const int at[2] = {0, 0};
   simt::tensor_copy(s + offset, map, at, barrier);
 }

@@ -44,7 +44,7 @@ void copy_wait(int groups) {
   Thread* me = self();
   std::erase_if(me->copies, [&](const PendingCopy& copy) {
     if (int(me->copy_group - copy.group) <= groups) return false;
-    if (checker) checker->copy_ends(*me, copy.to, size_t(copy.bytes));
+    if (checker) checker->copy_ends(*me, copy.to, size_t(copy.bytes), Proxy::generic);
     if (copy.from) arrive(copy);
     return true;
   });

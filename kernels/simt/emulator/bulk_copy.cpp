@@ -69,6 +69,14 @@ void mbarrier_wait(uint64_t* barrier, uint32_t parity, const Site& site) {
   if (checker) checker->acquire(self()->linear, barrier);
 }
 
+void fence_async_proxy() {
+  if (checker) checker->proxy_fence(self()->linear, false);
+}
+
+void mbarrier_fence_init() {
+  if (checker) checker->proxy_fence(self()->linear, true);
+}
+
 void complete(const BulkCopy& copy) {
   for (const Segment& s : copy.segments) {
     if (s.from) {
@@ -76,7 +84,7 @@ void complete(const BulkCopy& copy) {
     } else {
       std::memset(s.to, 0, s.bytes);
     }
-    if (checker) checker->copy_ends(engine->threads[copy.thread], s.to, s.bytes);
+    if (checker) checker->copy_ends(engine->threads[copy.thread], s.to, s.bytes, Proxy::async);
   }
   if (checker) checker->release(copy.thread, copy.barrier);
   update(copy.barrier, 0, -int32_t(copy.bytes));
@@ -101,6 +109,7 @@ void bulk_copy(void* to, const void* from, uint32_t bytes, uint64_t* barrier, co
     checker->access(*self(), from, bytes, Access::read, place, false);
     checker->access(*self(), to, bytes, Access::write, place, false);
     checker->copy_begins(to, bytes);
+    checker->barrier_is_used(barrier, place);
   }
   const Segment whole{static_cast<char*>(to), static_cast<const char*>(from), bytes};
   start_copy({{whole}, bytes, barrier, self()->linear});

@@ -67,15 +67,22 @@ class AccessChecker final : public Checker {
   void acquire(unsigned thread, const void* object) override { clocks_.acquire(thread, object); }
 
   void copy_begins(const void* p, size_t bytes) override { races_.copy_begins(offset(p), bytes); }
-  void copy_ends(const Thread& thread, const void* p, size_t bytes) override {
-    races_.copy_ends(clocks_, thread.linear, offset(p), bytes);
+  void copy_ends(const Thread& thread, const void* p, size_t bytes, Proxy proxy) override {
+    races_.copy_ends(clocks_, thread.linear, offset(p), bytes, proxy);
+  }
+  void proxy_fence(unsigned thread, bool barriers_only) override {
+    clocks_.fence(thread, barriers_only);
+  }
+  void barrier_is_used(const uint64_t* barrier, const void* place) override {
+    races_.check_barrier(clocks_, offset(barrier), place);
   }
 
   void product_begins(unsigned warpgroup, unsigned group) override {
     clocks_.product_begins(warpgroup, group);
   }
   void product_reads(unsigned warpgroup, const void* p, size_t bytes, const void* place) override {
-    shared_access(clocks_.tensor_cores(warpgroup), p, bytes, Access::read, place);
+    if (shared_access(clocks_.tensor_cores(warpgroup), p, bytes, Access::read, place))
+      races_.check_fenced(clocks_, offset(p), bytes, place);
   }
   void products_end(unsigned warpgroup, unsigned end) override {
     clocks_.products_end(warpgroup, end);

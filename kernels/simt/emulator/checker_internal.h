@@ -5,6 +5,8 @@
 namespace apprentice::simt::emu {
 
 enum class Access : uint8_t { read, write, atomic };
+/// Who wrote: threads and cp.async, or the copy engine, which wgmma sees without a fence.
+enum class Proxy : uint8_t { generic, async };
 
 /// What the emulator tells the access checker, which only the checker build links. Places: see
 /// report_internal.h.
@@ -27,7 +29,11 @@ class Checker {
   virtual void acquire(unsigned thread, const void* object) = 0;
   /// An asynchronous copy to shared memory is under way, or has become visible to the thread.
   virtual void copy_begins(const void* p, size_t bytes) = 0;
-  virtual void copy_ends(const Thread& thread, const void* p, size_t bytes) = 0;
+  virtual void copy_ends(const Thread& thread, const void* p, size_t bytes, Proxy proxy) = 0;
+  /// The thread fences its writes for the asynchronous proxy: all, or initial mbarriers only.
+  virtual void proxy_fence(unsigned thread, bool barriers_only) = 0;
+  /// The copy engine will count at this mbarrier.
+  virtual void barrier_is_used(const uint64_t* barrier, const void* place) = 0;
   /// The tensor cores read for a warpgroup of 128 threads: a product of group `group` begins,
   /// reads, and the threads have waited for all groups before `end`.
   virtual void product_begins(unsigned warpgroup, unsigned group) = 0;

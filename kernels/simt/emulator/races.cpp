@@ -12,6 +12,14 @@ void Clocks::reset(unsigned threads) {
   clocks_.assign(size_t(size_) * size_, 0);
   for (unsigned t = 0; t < threads; ++t) mutable_of(t)[t] = 1;
   objects_.clear();
+  fenced_.assign(threads, 0);
+  barriers_fenced_.assign(threads, 0);
+}
+
+void Clocks::fence(unsigned thread, bool barriers_only) {
+  barriers_fenced_[thread] = now(thread);
+  if (!barriers_only) fenced_[thread] = now(thread);
+  ++mutable_of(thread)[thread];
 }
 
 void Clocks::all_met() {
@@ -142,6 +150,7 @@ void SharedRaces::access(const Clocks& clocks, unsigned who, size_t offset, size
     c.write_place = place;
     c.written = true;
     c.atomic = kind == Access::atomic;
+    c.proxy = Proxy::generic;
   }
 }
 
@@ -149,13 +158,37 @@ void SharedRaces::copy_begins(size_t offset, size_t bytes) {
   for (size_t at = offset; at < offset + bytes; ++at) cell(at).copying = true;
 }
 
-void SharedRaces::copy_ends(const Clocks& clocks, unsigned thread, size_t offset, size_t bytes) {
+void SharedRaces::copy_ends(const Clocks& clocks, unsigned thread, size_t offset, size_t bytes,
+                            Proxy proxy) {
   for (size_t at = offset; at < offset + bytes; ++at) {
     Cell& c = cell(at);
     c.copying = false;
+    c.proxy = proxy;
     c.writer = uint16_t(thread);
     c.write_clock = clocks.now(thread);  // written now, for all who come to know of this moment
   }
+}
+
+void SharedRaces::check_fenced(const Clocks& clocks, size_t offset, size_t bytes,
+                               const void* place) {
+  for (size_t at = offset; at < offset + bytes; ++at) {
+    const Cell& c = cell(at);
+    if (c.proxy == Proxy::async || !c.write_clock || c.write_clock <= clocks.fenced(c.writer))
+      continue;
+    return remember_fault(
+        fmt::format("the tensor cores read shared memory byte {} at {}, which "
+                    "thread {} wrote at {} without a fence_async_proxy after it",
+                    at, place_text(place), c.writer, place_text(c.write_place)));
+  }
+}
+
+void SharedRaces::check_barrier(const Clocks& clocks, size_t offset, const void* place) {
+  const Cell& c = cell(offset);
+  if (c.write_clock > clocks.barriers_fenced(c.writer))
+    remember_fault(
+        fmt::format("the copy engine uses an mbarrier at {} that thread {} initialised "
+                    "without mbarrier_fence_init after it",
+                    place_text(place), c.writer));
 }
 
 }  // namespace apprentice::simt::emu

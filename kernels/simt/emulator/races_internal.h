@@ -26,13 +26,18 @@ class Clocks {
   void product_begins(unsigned warpgroup, unsigned group);
   void products_end(unsigned warpgroup, unsigned end);
 
+  /// From here on the asynchronous proxy sees what the thread has written (or its mbarriers only).
+  void fence(unsigned thread, bool barriers_only);
+  uint32_t fenced(unsigned thread) const { return fenced_[thread]; }
+  uint32_t barriers_fenced(unsigned thread) const { return barriers_fenced_[thread]; }
+
  private:
   uint32_t* mutable_of(unsigned who) { return &clocks_[size_t(who) * size_]; }
 
   unsigned threads_ = 0, size_ = 0;
   std::vector<uint32_t> clocks_;
   std::unordered_map<const void*, std::vector<uint32_t>> objects_;
-  std::vector<uint32_t> joined_;
+  std::vector<uint32_t> joined_, fenced_, barriers_fenced_;
 };
 
 /// Finds accesses of shared memory that nothing orders, reads of what nobody wrote, and touching
@@ -45,7 +50,10 @@ class SharedRaces {
   void access(const Clocks& clocks, unsigned who, size_t offset, size_t bytes, Access kind,
               const void* place);
   void copy_begins(size_t offset, size_t bytes);
-  void copy_ends(const Clocks& clocks, unsigned thread, size_t offset, size_t bytes);
+  void copy_ends(const Clocks& clocks, unsigned thread, size_t offset, size_t bytes, Proxy proxy);
+  /// Do the asynchronous proxy's reads see the last writes, or is a fence missing?
+  void check_fenced(const Clocks& clocks, size_t offset, size_t bytes, const void* place);
+  void check_barrier(const Clocks& clocks, size_t offset, const void* place);
 
  private:
   /// The last write and the last reads of one byte. A clock of 0: none.
@@ -54,6 +62,7 @@ class SharedRaces {
     uint32_t write_clock = 0, read_clock = 0;  ///< read_clock of `many`: 1 + index of the clocks
     uint16_t writer = 0, reader = 0;
     bool written = false, copying = false, atomic = false;
+    Proxy proxy = Proxy::generic;  ///< of the last write
     const void *write_place = nullptr, *read_place = nullptr;
   };
   static constexpr uint16_t many = 0xffff;

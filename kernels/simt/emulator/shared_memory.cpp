@@ -53,7 +53,10 @@ void* static_shared(const void* tag, size_t bytes, size_t align) {
   for (const StaticShared& s : e.statics)
     if (s.tag == tag) return s.data;
   constexpr size_t gap = 64;  // so that going past one array does not reach the next
-  const size_t offset = rounded_up(e.arena_used + gap, std::max<size_t>(align, 128));
+  // Aligned as its type asks and no better, as it may be on a GPU.
+  constexpr size_t line = 128;
+  const size_t offset = align < line ? rounded_up(e.arena_used + gap, line) + align
+                                     : rounded_up(e.arena_used + gap, align);
   // The gaps, which hardware does not have, are granted on top.
   if (offset + bytes > std::min(settings().shared_limit + canary_bytes, arena_bytes))
     throw Fault(fmt::format("{} bytes of static shared memory do not fit", bytes));

@@ -61,6 +61,7 @@ class Plan {
     check_aligned(to, 128, site);
     require_shared(to, bytes, "tensor_copy", site);
     require_shared(barrier, 8, "tensor_copy", site);
+    if (checker) checker->barrier_is_used(barrier, place_of(site));
     copy_.bytes = bytes;
     copy_.barrier = barrier;
     copy_.thread = self()->linear;
