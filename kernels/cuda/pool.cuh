@@ -175,10 +175,11 @@ inline void avg_pool_backward(const AvgPool2dBackward<float>::Args& args, simt::
 inline std::array<int64_t, 3> pooled_sizes(const GlobalAvgPool<float>::Args& args) {
   return {args.x.size(0), args.x.size(1) * args.x.size(2), args.x.size(3)};
 }
-inline void global_avg_pool(const GlobalAvgPool<float>::Args& args, void* parts,
+inline void global_avg_pool(const GlobalAvgPool<float>::Args& args, void* scratch,
                             simt::Stream stream) {
   const auto sizes = pooled_sizes(args);
-  reduce_as<SumState>({args.x.data, sizes}, args.y.data, double(sizes[1]), parts, stream);
+  reduce_as<SumKind>({args.x.data, sizes}, SumTarget{args.y.data, double(sizes[1])}, scratch,
+                     stream);
 }
 inline void global_avg_pool_backward(const GlobalAvgPoolBackward<float>::Args& args,
                                      simt::Stream stream) {

@@ -7,16 +7,20 @@
 
 namespace apprentice::kernels::SIMT_NS {
 
-struct LargestState {
+struct LargestKind {
   using State = float;
   SIMT_FN static State empty() { return -std::numeric_limits<float>::infinity(); }
   SIMT_FN static State of(float v, int64_t) { return v; }
   SIMT_FN static State combine(State a, State b) { return a > b || a != a ? a : b; }
 };
+struct LargestTarget {
+  float* y;
+  SIMT_FN void store(float largest, int64_t at) const { y[at] = largest; }
+};
 
 /// The number in the upper half, as bits in the order of numbers with NaN last, and the complement
 /// of its place in the lower: the largest state is the first of the largest numbers.
-struct FirstLargestState {
+struct FirstLargestKind {
   using State = unsigned long long;
   SIMT_FN static State empty() { return 0; }
   SIMT_FN static State of(float v, int64_t at) {
@@ -24,21 +28,24 @@ struct FirstLargestState {
     const uint32_t ordered = v != v ? ~0u : bits >> 31 ? ~bits : bits | 1u << 31;
     return State(ordered) << 32 | uint32_t(~at);
   }
-  SIMT_FN static State of(State part, int64_t) { return part; }
   SIMT_FN static State combine(State a, State b) { return a > b ? a : b; }
 };
+struct PlaceTarget {
+  int64_t* y;
+  SIMT_FN void store(unsigned long long first, int64_t at) const { y[at] = uint32_t(~first); }
+};
 
-inline void reduce(const Reduce<float>::Args& args, void* parts, simt::Stream stream) {
-  if (args.kind == ReduceKind::max)
-    reduce_as<LargestState>(args.x, args.y.data, 1, parts, stream);
-  else
-    reduce_as<SumState>(args.x, args.y.data,
-                        args.kind == ReduceKind::mean ? double(args.x.size(1)) : 1.0, parts,
-                        stream);
+inline void reduce(const Reduce<float>::Args& args, void* scratch, simt::Stream stream) {
+  if (args.kind == ReduceKind::max) {
+    reduce_as<LargestKind>(args.x, LargestTarget{args.y.data}, scratch, stream);
+  } else {
+    const double divisor = args.kind == ReduceKind::mean ? double(args.x.size(1)) : 1;
+    reduce_as<SumKind>(args.x, SumTarget{args.y.data, divisor}, scratch, stream);
+  }
 }
 
-inline void argmax(const ArgMax<float>::Args& args, void* parts, simt::Stream stream) {
-  reduce_as<FirstLargestState>(args.x, args.y.data, 1, parts, stream);
+inline void argmax(const ArgMax<float>::Args& args, void* scratch, simt::Stream stream) {
+  reduce_as<FirstLargestKind>(args.x, PlaceTarget{args.y.data}, scratch, stream);
 }
 
 }  // namespace apprentice::kernels::SIMT_NS
