@@ -23,6 +23,26 @@ void copy(const uint8_t* from, int64_t count, uint8_t flip, uint8_t* to) {
   for (; k < count; ++k) to[k] = from[k] ^ flip;
 }
 
+/// The low bytes of the codes of 4 numbers; NaN becomes the lowest code.
+inline uint32_t code_bytes(float32x4_t x, const GemmGrid& grid) {
+  const float32x4_t floored = vmaxnmq_f32(vmulq_n_f32(x, grid.inv_step), vdupq_n_f32(grid.low));
+  const int32x4_t codes = vcvtnq_s32_f32(vminnmq_f32(floored, vdupq_n_f32(grid.high)));
+  const int16x4_t words = vmovn_s32(codes);
+  return vget_lane_u32(vreinterpret_u32_s8(vmovn_s16(vcombine_s16(words, words))), 0);
+}
+
+void quantize(const float* from, int64_t count, const GemmGrid& grid, uint8_t flip, uint8_t* to) {
+  const uint32_t bits = 0x01010101u * flip;
+  int64_t k = 0;
+  for (; k + kLanes <= count; k += kLanes) {
+    const uint32_t bytes = code_bytes(vld1q_f32(from + k), grid) ^ bits;
+    __builtin_memcpy(to + k, &bytes, 4);
+  }
+  if (k == count) return;
+  const uint32_t bytes = code_bytes(load_floats(from + k, count - k), grid) ^ bits;
+  for (int64_t rest = k; rest < count; ++rest) to[rest] = uint8_t(bytes >> (8 * (rest - k)));
+}
+
 template <int Lane, int Panels, int Rows>
 inline void add_step(const int8_t* w, const int8x16_t (&x)[Rows], int32x4_t (&sums)[Rows][Panels]) {
 #pragma GCC unroll 4
@@ -149,7 +169,41 @@ void finish(const GemmOutputs& o, const int32_t* sums, int64_t panels, int64_t r
   }
 }
 
+void finish_values(const GemmOutputs& o, const float* values, int64_t packed_panels, int64_t row,
+                   int64_t rows, int64_t first) {
+  for (int64_t i = row; i < row + rows; ++i) {
+    for (int64_t p = 0; p < packed_panels; ++p, values += kLanes) {
+      const int64_t output = first + p * kLanes, at = i * o.n + output, left = o.n - output;
+      if (left <= 0) continue;
+      float32x4_t t = vld1q_f32(values);
+      if (o.residual) {
+        t = vfmaq_f32(t, load_codes(o.residual + at, 0, left), vdupq_n_f32(o.r));
+      }
+      if (o.value) store_sums(o.value + at, t, left);
+      if (o.y) store_codes(o.y + at, t, o.max_code, left);
+    }
+  }
+}
+
 }  // namespace
+
+void fold(const GemmFold& f) {
+  const int64_t parts = f.two_step ? 2 : 1, width = f.packed_panels * kLanes;
+  for (int64_t p = 0; p < f.packed_panels; ++p) {
+    const int64_t left = f.outputs - p * kLanes;
+    if (left <= 0) return;
+    const float32x4_t a = load_floats(f.a + p * kLanes, left);
+    const float32x4_t a_negative =
+        f.two_step ? load_floats(f.a_negative + p * kLanes, left) : vdupq_n_f32(0);
+    const int32_t* sums = f.sums + p * parts * kLanes;
+    float* value = f.values + p * kLanes;
+    for (int64_t i = 0; i < f.rows; ++i, sums += parts * width, value += width) {
+      float32x4_t t = vld1q_f32(value);
+      if (f.two_step) t = vfmsq_f32(t, vcvtq_f32_s32(vld1q_s32(sums + kLanes)), a_negative);
+      vst1q_f32(value, vfmaq_f32(t, vcvtq_f32_s32(vld1q_s32(sums)), a));
+    }
+  }
+}
 
 const GemmIsa lowbit_gemm{
     .lanes = kLanes,
@@ -163,6 +217,9 @@ const GemmIsa lowbit_gemm{
     .gemv = lowbit_gemv,
     .finish = finish,
     .signed_x = true,
+    .quantize = quantize,
+    .fold = fold,
+    .finish_values = finish_values,
 };
 
 }  // namespace apprentice::kernels::neon

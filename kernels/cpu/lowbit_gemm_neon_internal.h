@@ -52,4 +52,7 @@ struct Codes<GemmWeights::int4> {
   int8x16_t of(const Nibbles& q, int field, int) const { return vqtbl1q_s8(codes, q.half[field]); }
 };
 
+/// Adds sums to values (GemmFold).
+void fold(const GemmFold& fold);
+
 }  // namespace apprentice::kernels::neon

@@ -86,9 +86,7 @@ template <GemmWeights Kind, int Packed>
 constexpr Run kRuns[kMostRows] = {run<Kind, Packed, 1>, run<Kind, Packed, 2>, run<Kind, Packed, 3>,
                                   run<Kind, Packed, 4>};
 
-}  // namespace
-
-void lowbit_gemv(GemmWeights kind, const GemvTile& t, int64_t packed_panels, int64_t rows) {
+void multiply(GemmWeights kind, const GemvTile& t, int64_t packed_panels, int64_t rows) {
   constexpr auto kTernary = GemmWeights::ternary, kTwoStep = GemmWeights::two_step;
   constexpr auto kInt4 = GemmWeights::int4;
   static constexpr const Run* kTable[][kMostPanels] = {
@@ -96,6 +94,32 @@ void lowbit_gemv(GemmWeights kind, const GemvTile& t, int64_t packed_panels, int
       {kRuns<kTwoStep, 1>, kRuns<kTwoStep, 2>},
       {kRuns<kInt4, 1>, kRuns<kInt4, 2>, kRuns<kInt4, 3>, kRuns<kInt4, 4>}};
   kTable[int(kind)][packed_panels - 1][rows - 1](t);
+}
+
+/// Sums of each span are added to the values, with the span's constants.
+void fold_spans(GemmWeights kind, const GemvTile& t, int64_t packed_panels, int64_t rows) {
+  int32_t sums[kMostRows * kMostPanels * kLanes];
+  const int64_t fields = kind == GemmWeights::int4 ? 2 : 4;
+  GemmFold folding{sums, packed_panels, rows,      kind == GemmWeights::two_step,
+                   t.a,  t.a_negative,  t.outputs, t.values};
+  GemvTile span = t;
+  span.to = sums;
+  for (int64_t block = 0; block < t.blocks; block += t.span_blocks) {
+    span.blocks = t.blocks - block < t.span_blocks ? t.blocks - block : t.span_blocks;
+    multiply(kind, span, packed_panels, rows);
+    fold(folding);
+    span.x += span.blocks * fields * 4;
+    span.w += span.blocks * packed_panels * 16;
+    span.from += t.from_step;
+    folding.a += t.a_step;
+    if (folding.two_step) folding.a_negative += t.a_step;
+  }
+}
+
+}  // namespace
+
+void lowbit_gemv(GemmWeights kind, const GemvTile& t, int64_t packed_panels, int64_t rows) {
+  (t.values ? fold_spans : multiply)(kind, t, packed_panels, rows);
 }
 
 }  // namespace apprentice::kernels::neon
