@@ -10,20 +10,31 @@
 
 namespace apprentice::kernels::SIMT_NS {
 
-/// The weights, whose codes lie on the host, as fragments on the thread's current device.
+/// The weights, whose codes lie on the host, as fragments on the stream's device, in its order.
+template <class Op>
+std::shared_ptr<const Prepacked> upload_fragments(const typename Op::Args& args, Stream stream) {
+  const DeviceGuard device(stream.device);
+  const StreamGuard queue(stream);  // whose order the memory is freed in
+  const std::vector<uint32_t> words = make_fragments(args.weight);
+  const auto memory = std::make_shared<Buffer>(4 * words.size(), stream.device);
+  copy_bytes(memory->data(), stream.device, words.data(), Device{}, memory->bytes(), stream);
+  return std::make_shared<LowbitFragments>(
+      FragmentLayout{args.weight.rows, args.weight.cols}, int64_t(memory->bytes()),
+      std::shared_ptr<const uint32_t>(memory, static_cast<const uint32_t*>(memory->data())));
+}
+
+/// The same on the thread's current device, there for all its streams. DeviceError if that is of
+/// another kind.
 template <class Op>
 std::shared_ptr<const Prepacked> prepack_fragments(const typename Op::Args& args) {
   const Device device = current_device();
   check<DeviceError>(device.kind == kWhere,
-                     "{}: weights are prepacked for device {}, expected one of kind {}", Op::name,
-                     device.str(), name_of(kWhere));
-  const std::vector<uint32_t> words = make_fragments(args.weight);
-  const auto memory = std::make_shared<Buffer>(4 * words.size(), device);
-  copy_bytes(memory->data(), device, words.data(), Device{}, memory->bytes(),
-             current_stream(device));
-  return std::make_shared<LowbitFragments>(
-      FragmentLayout{args.weight.rows, args.weight.cols}, int64_t(memory->bytes()),
-      std::shared_ptr<const uint32_t>(memory, static_cast<const uint32_t*>(memory->data())));
+                     "{}: weights are prepacked for the current device, {}, expected one of {}",
+                     Op::name, device.str(), name_of(kWhere));
+  const Stream stream = current_stream(device);
+  std::shared_ptr<const Prepacked> made = upload_fragments<Op>(args, stream);
+  synchronize(stream);
+  return made;
 }
 
 /// Registers a kernel of Op on fragments. Without prepacked weights it makes them for the one run.
@@ -34,9 +45,7 @@ void add_lowbit(void (*run)(const typename Op::Args&, simt::Stream),
     use_device(stream.device.index);
     const auto native = static_cast<simt::Stream>(stream.handle);
     if (args.prepacked) return run(args, native);
-    const DeviceGuard device(stream.device);
-    const StreamGuard queue(stream);
-    const std::shared_ptr<const Prepacked> prepacked = prepack_fragments<Op>(args);
+    const std::shared_ptr<const Prepacked> prepacked = upload_fragments<Op>(args, stream);
     auto own = args;
     own.prepacked = prepacked.get();
     run(own, native);
