@@ -1,6 +1,13 @@
 #include <cuda/lowbit_device_problem.h>
 
+#include <cmath>
+#include <limits>
+
 #include <apprentice/kernels/cuda/lowbit_gemm.cuh>
+
+#if defined(SIMT_EMULATED)
+#include <apprentice/kernels/simt/emulator.h>
+#endif
 
 namespace apprentice {
 namespace {
@@ -10,9 +17,21 @@ using Sizes = std::array<int64_t, 3>;  ///< m, n, k
 /// What is wanted of a random GEMM, and how it is computed.
 struct Wish {
   bool two_step = false, acc = true, codes = false, residual = false;
+  bool wild = false;  ///< constants are huge, tiny and no numbers
   int64_t x_offset = 0;
   int block_strips = 0;  ///< 0: as the launcher chooses
 };
+
+/// Ten constants of either kind in all pairs.
+void set_wild(test::RandomEpilogue& epilogue) {
+  const float inf = std::numeric_limits<float>::infinity(), nan = std::nanf("");
+  const float values[] = {1e9f, -1e9f, 3e38f, 1e-44f, inf, -inf, nan, 0.0f, 0.5f, -2.5f};
+  for (size_t j = 0; j < epilogue.a.size(); ++j) {
+    epilogue.a[j] = values[j % 10];
+    epilogue.b[j] = values[j / 10 % 10];
+    epilogue.a_negative[j] = values[j / 3 % 10];
+  }
+}
 
 /// The device's sums and codes are those of the reference.
 template <class X, int Bits>
@@ -23,7 +42,8 @@ void check_gemm(const Sizes& sizes, const Wish& c = {}) {
   Rng rng = test::problem_rng(uint64_t(m * 1000003 + n * 1009 + k));
   const auto x = test::random_bytes(rng, m * k), residual = test::random_bytes(rng, m * n);
   const test::RandomCodes<Bits> weight(rng, n, k);
-  const test::RandomEpilogue epilogue(rng, n, k * 64, c.two_step, 200);
+  test::RandomEpilogue epilogue(rng, n, k * 64, c.two_step, 200);
+  if (c.wild) set_wild(epilogue);
   const auto count = size_t(m * n);
   std::vector<int32_t> acc(count), negative(count);
   std::vector<uint8_t> codes(count);
@@ -144,6 +164,16 @@ KERNEL_TEST_CASE(
   }
 }
 
+KERNEL_TEST_CASE(
+    "low-bit GEMM on tensor cores makes the codes of huge, tiny and undefined constants") {
+  for (const bool residual : {false, true}) {
+    for (const bool two_step : {false, true}) {
+      check_gemm<uint8_t, 2>(
+          {3, 100, 20}, {.two_step = two_step, .codes = true, .residual = residual, .wild = true});
+    }
+  }
+}
+
 KERNEL_TEST_CASE("ternary GEMM of two steps on tensor cores sums +1 and -1 apart") {
   for (const int64_t n : {1, 31, 64}) {
     check_gemm<uint8_t, 2>({65, n, 129}, {.two_step = true, .codes = true});
@@ -169,6 +199,19 @@ KERNEL_TEST_CASE(
   kernels::SIMT_NS::lowbit_gemm<uint8_t, 4>(args, nullptr);
   CHECK(acc.values() == std::vector<int32_t>{int32_t(k * 255 * -8)});
 }
+
+#if defined(SIMT_EMULATED)
+TEST_CASE("slabs of a low-bit GEMM pass through shared memory without bank conflicts") {
+  if (!simt::emu::checker_linked()) return;
+  const auto conflicts = [](int64_t k) {
+    check_gemm<uint8_t, 2>({64, 64, k});
+    const auto counts = simt::emu::last_statistics();
+    return counts.shared_wavefronts - counts.shared_ideal;
+  };
+  // The others are those of a block that finds its pixels.
+  CHECK(conflicts(128) == conflicts(640));
+}
+#endif
 
 KERNEL_TEST_CASE("low-bit GEMM on tensor cores says what it cannot do") {
   const auto refusal = [](auto change) {
