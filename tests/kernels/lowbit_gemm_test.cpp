@@ -127,6 +127,7 @@ void compare(int64_t m, int64_t n, int64_t k, uint64_t seed) {
   const auto& kernels = kernels::kernel_table<LowbitGemm<X, Bits>>().kernels();
   const Result expected = problem.run(kernels.back());
   for (const auto& kernel : kernels) {
+    if (kernel.where != Device::Kind::cpu) continue;
     if (kernel.refuse && !kernel.refuse(problem.args()).empty()) continue;
     INFO(kernel.name << " m" << m << " n" << n << " k" << k << " groups of " << wish.group_size
                      << " seed " << seed);
@@ -191,6 +192,7 @@ void compare_extreme(X x_value, int8_t code) {
     args.x = {x.data(), {m, k}};
     args.weight = weight.packed;
     for (const auto& kernel : kernels::kernel_table<LowbitGemm<X, Bits>>().kernels()) {
+      if (kernel.where != Device::Kind::cpu) continue;
       if (kernel.refuse && !kernel.refuse(args).empty()) continue;
       std::vector<int32_t> acc(size_t(m * n), 0);
       args.acc = {acc.data(), {m, n}};
@@ -247,6 +249,7 @@ void check_codes_of(const std::vector<float>& x, const kernels::CodeGrid& grid, 
   args.grid = grid;
   args.weight = {packed.data(), k, k};
   for (const auto& kernel : kernels::kernel_table<LowbitGemm<X, 2>>().kernels()) {
+    if (kernel.where != Device::Kind::cpu) continue;
     if (kernel.refuse && !kernel.refuse(args).empty()) continue;
     std::vector<int32_t> acc(size_t(rows * k), 99);
     args.acc = {acc.data(), {rows, k}};
@@ -297,6 +300,7 @@ TEST_CASE("low-bit GEMM adds the scaled sums of groups in ascending order", "[lo
   args.group_a = {scales.data(), {3, 1}};
   args.epilogue.b = {&b, {1}};
   for (const auto& kernel : kernels::kernel_table<LowbitGemm<uint8_t, 2>>().kernels()) {
+    if (kernel.where != Device::Kind::cpu) continue;
     if (kernel.refuse && !kernel.refuse(args).empty()) continue;
     float value = -7;
     args.value = {&value, {1, 1}};
@@ -321,6 +325,23 @@ TEST_CASE("groups that end within a block of weights are the reference's alone",
     const std::string reason = kernel.refuse(args);
     CHECK((reason == "groups have 20 columns, expected a multiple of 16" ||
            reason == "this CPU has no AVX2"));
+  }
+}
+
+TEST_CASE("short rows of low-bit GEMM unpack their weights once from 256 rows on", "[lowbit]") {
+  const test::RandomCodes<4> weight(1, 16, 512);
+  const std::vector<uint8_t> x(256 * 512);
+  LowbitGemm<uint8_t, 4>::Args args;
+  args.weight = weight.packed;
+  for (const int64_t rows : {255, 256}) {
+    args.x = {x.data(), {rows, 512}};
+    for (const auto& kernel : kernels::kernel_table<LowbitGemm<uint8_t, 4>>().kernels()) {
+      if (kernel.name != "int4_gemm_u8w4_cpu_vnni") continue;
+      const bool named =
+          kernel.yield(args) == "many short rows share weights that were unpacked once";
+      const bool here = kernel.yield(args) != "this CPU unpacks in the units of vpdpbusd";
+      CHECK(named == (here && rows == 256));
+    }
   }
 }
 
