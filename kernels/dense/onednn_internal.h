@@ -81,6 +81,7 @@ struct Reorder {
 
   Reorder(const dnnl::memory::desc& from_desc, const dnnl::memory::desc& to_desc)
       : from(from_desc), to(to_desc) {
+    const OneThread alone(to.get_size() <= kSmallWeight);
     const dnnl::reorder::primitive_desc desc(engine(), from, engine(), to, attributes());
     scratch = desc.scratchpad_desc();
     primitive = dnnl::reorder(desc);
