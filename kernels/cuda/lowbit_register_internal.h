@@ -16,10 +16,11 @@ std::shared_ptr<const Prepacked> upload_fragments(const typename Op::Args& args,
   const DeviceGuard device(stream.device);
   const StreamGuard queue(stream);  // whose order the memory is freed in
   const std::vector<uint32_t> words = make_fragments(args.weight);
-  const auto memory = std::make_shared<Buffer>(4 * words.size(), stream.device);
-  copy_bytes(memory->data(), stream.device, words.data(), Device{}, memory->bytes(), stream);
+  const size_t bytes = 4 * words.size();
+  const auto memory = std::make_shared<Buffer>(bytes, stream.device);
+  copy_bytes(memory->data(), stream.device, words.data(), Device{}, bytes, stream);
   return std::make_shared<LowbitFragments>(
-      FragmentLayout{args.weight.rows, args.weight.cols}, int64_t(memory->bytes()),
+      FragmentLayout{args.weight.rows, args.weight.cols}, int64_t(bytes),
       std::shared_ptr<const uint32_t>(memory, static_cast<const uint32_t*>(memory->data())));
 }
 

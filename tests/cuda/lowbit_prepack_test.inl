@@ -46,6 +46,7 @@ void check_prepacked(int64_t rows, int64_t cols) {
 
 KERNEL_TEST_CASE("low-bit weights are prepacked on the current device") {
   check_prepacked<2>(33, 130);
+  check_prepacked<2>(1, 17 * 128);  // 17 KiB, less than the memory that holds them
   check_prepacked<4>(1, 1);
 }
 
