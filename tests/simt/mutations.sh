@@ -61,8 +61,16 @@ compile() {
   fi
 }
 
-# caught RUNNER LIBRARY: does the test fail?
-caught() { ! timeout 60 "$1" "$2" -w NoTests >"$place/log" 2>&1; }
+# caught RUNNER LIBRARY: does the test fail, or hang?
+caught() {
+  local status=0
+  timeout 60 "$1" "$2" -w NoTests >"$place/log" 2>&1 || status=$?
+  if [ "$status" = 99 ]; then
+    cat "$place/log" >&2
+    exit 2
+  fi
+  [ "$status" != 0 ]
+}
 
 # verdict WAY: somebody noticed.
 verdict() {
