@@ -15,11 +15,11 @@ std::string beyond_lowbit_sums(int64_t depth) {
       int64_t(fragment_factor<Bits>) * (Bits == 2 ? 1 : 8) * (std::is_signed_v<X> ? 128 : 255);
   constexpr int64_t kMost = INT32_MAX / kLargest;
   if (depth <= kMost) return "";
-  return fmt::format("{} products a sum, at most {} fit in s32 as the tensor cores add them", depth,
+  return fmt::format("{} products a sum, at most {} fit in s32 as tensor cores add them", depth,
                      kMost);
 }
 
-/// The most bytes, of 16, 4 and 1, that lie together wherever a multiple of `channels` bytes begins.
+/// The most bytes, of 16, 4 and 1, that lie together behind any multiple of `channels` bytes.
 inline int lowbit_copy_bytes(const void* x, int64_t channels) {
   const auto fits = [&](int64_t bytes) {
     return channels % bytes == 0 && reinterpret_cast<uintptr_t>(x) % uintptr_t(bytes) == 0;

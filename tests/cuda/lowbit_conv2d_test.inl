@@ -89,8 +89,7 @@ void check_conv(const Conv& c, bool two_step = false, const Shortcut& shortcut =
 }  // namespace
 
 KERNEL_TEST_CASE(
-    "low-bit convolution on tensor cores sums windows of 1, 3, 5 "
-    "and 7 as the reference") {
+    "low-bit convolution on tensor cores sums windows of 1, 3, 5 and 7 as the reference") {
   for (const int64_t stride : {1, 2}) {
     for (const auto& [kernel, padding] : {std::array<int64_t, 2>{1, 0}, {3, 1}, {3, 0}, {5, 2}}) {
       check_conv<2>({2, 7, 5, 16, 17, kernel, stride, padding});
@@ -101,9 +100,7 @@ KERNEL_TEST_CASE(
   }
 }
 
-KERNEL_TEST_CASE(
-    "low-bit convolution on tensor cores takes any number of "
-    "channels and pixels") {
+KERNEL_TEST_CASE("low-bit convolution on tensor cores takes any number of channels and pixels") {
   for (const int64_t in : {1, 2, 3, 4, 12, 15, 16, 17, 32, 48}) {
     check_conv<2>({1, 3, 3, in, 4, 3, 1, 1});
     check_conv<4>({1, 3, 3, in, 4, 3, 1, 1});
@@ -113,8 +110,7 @@ KERNEL_TEST_CASE(
 }
 
 KERNEL_TEST_CASE(
-    "low-bit convolution on tensor cores takes padding beyond the "
-    "image and dilation") {
+    "low-bit convolution on tensor cores takes padding beyond the image and dilation") {
   check_conv<2>({1, 2, 3, 16, 5, 3, 1, 4});
   check_conv<4>({1, 2, 3, 5, 5, 2, 3, 5});
   check_conv<2>({2, 9, 9, 16, 7, 3, 1, 2, 2});
@@ -127,9 +123,7 @@ KERNEL_TEST_CASE("ternary convolution of two steps on tensor cores sums +1 and -
   check_conv<2>({1, 5, 5, 3, 6, 1, 1, 0}, true, {3, true});
 }
 
-KERNEL_TEST_CASE(
-    "low-bit convolution on tensor cores adds the shortcut, "
-    "through option A too") {
+KERNEL_TEST_CASE("low-bit convolution on tensor cores adds the shortcut, through option A too") {
   for (const int64_t out : {1, 16, 33}) {
     check_conv<2>({2, 6, 5, 16, out, 3, 1, 1}, false, {out});
     check_conv<4>({2, 6, 5, 8, out, 3, 1, 1}, false, {(out + 1) / 2, true});
@@ -137,9 +131,7 @@ KERNEL_TEST_CASE(
   check_conv<4>({2, 7, 7, 8, 32, 3, 2, 1}, false, {16, true});
 }
 
-KERNEL_TEST_CASE(
-    "low-bit convolution on tensor cores of no images or no "
-    "outputs is done at once") {
+KERNEL_TEST_CASE("low-bit convolution on tensor cores of no images or no outputs is done at once") {
   check_conv<2>({0, 4, 4, 16, 8, 3, 1, 1});
   check_conv<4>({2, 4, 4, 16, 0, 3, 1, 1});
 }
@@ -156,8 +148,7 @@ KERNEL_TEST_CASE("low-bit convolution on tensor cores says what it cannot do") {
   kernels::LowbitConv2d<2>::Args ternary;
   ternary.weight.cols = 131587;
   CHECK(kernels::SIMT_NS::refuse_lowbit_conv2d<2>(ternary) ==
-        "131587 products a sum, at most 131586 fit in s32 as the tensor cores "
-        "add them");
+        "131587 products a sum, at most 131586 fit in s32 as tensor cores add them");
 }
 
 }  // namespace apprentice

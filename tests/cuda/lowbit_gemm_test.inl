@@ -100,16 +100,12 @@ void check_sizes() {
 
 }  // namespace
 
-KERNEL_TEST_CASE(
-    "ternary GEMM on tensor cores sums as the reference does, "
-    "whatever the tail") {
+KERNEL_TEST_CASE("ternary GEMM on tensor cores sums as the reference does, whatever the tail") {
   check_sizes<uint8_t, 2>();
   check_sizes<int8_t, 2>();
 }
 
-KERNEL_TEST_CASE(
-    "4-bit GEMM on tensor cores sums as the reference does, "
-    "whatever the tail") {
+KERNEL_TEST_CASE("4-bit GEMM on tensor cores sums as the reference does, whatever the tail") {
   check_sizes<uint8_t, 4>();
   check_sizes<int8_t, 4>();
 }
@@ -153,9 +149,7 @@ KERNEL_TEST_CASE("a low-bit block is as wide as leaves enough blocks") {
   CHECK(strips(64 * 131, 128) == 2);
 }
 
-KERNEL_TEST_CASE(
-    "low-bit GEMM on tensor cores makes the reference's codes, "
-    "with a shortcut too") {
+KERNEL_TEST_CASE("low-bit GEMM on tensor cores makes the reference's codes, with a shortcut too") {
   for (const int64_t n : {1, 4, 31, 33, 64}) {
     for (const bool residual : {false, true}) {
       check_gemm<uint8_t, 2>({65, n, 100}, {.codes = true, .residual = residual});
@@ -182,9 +176,7 @@ KERNEL_TEST_CASE("ternary GEMM of two steps on tensor cores sums +1 and -1 apart
   }
 }
 
-KERNEL_TEST_CASE(
-    "low-bit GEMM on tensor cores is exact for the longest sums "
-    "of extreme codes") {
+KERNEL_TEST_CASE("low-bit GEMM on tensor cores is exact for the longest sums of extreme codes") {
   const int64_t k = 65793;
   const std::vector<uint8_t> x(size_t(k), 255);
   const test::RandomCodes<4> weight(int8_t(-8), 1, k);
@@ -222,8 +214,7 @@ KERNEL_TEST_CASE("low-bit GEMM on tensor cores says what it cannot do") {
   float value = 0;
   CHECK(refusal([](auto& args) { args.weight.cols = 65793; }) == "");
   CHECK(refusal([](auto& args) { args.weight.cols = 65794; }) ==
-        "65794 products a sum, at most 65793 fit in s32 as the tensor cores "
-        "add them");
+        "65794 products a sum, at most 65793 fit in s32 as tensor cores add them");
   CHECK(refusal([](auto& args) { args.group_size = 8; }) == "groups have scales");
   CHECK(refusal([&](auto& args) { args.real_x.data = &value; }) == "x is f32, expected codes");
   CHECK(refusal([&](auto& args) { args.value.data = &value; }) ==
