@@ -139,6 +139,12 @@ void* Tensor::raw() {
 }
 const void* Tensor::raw() const { return require_host(require(impl_)).bytes(); }
 
+std::byte* Tensor::bytes() {
+  note_write(*impl_);
+  return impl_->bytes();
+}
+const std::byte* Tensor::bytes() const { return require(impl_).bytes(); }
+
 template <class T>
 T* Tensor::data() {
   check_dtype(*this, dtype_of<T>);

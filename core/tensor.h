@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <functional>
 #include <initializer_list>
 #include <memory>
@@ -67,6 +68,9 @@ class Tensor {
   const T* data() const;
   void* raw();
   const void* raw() const;
+  /// The memory wherever it lies, for kernels that move elements of any type.
+  std::byte* bytes();
+  const std::byte* bytes() const;
   /// Same elements as a kernel of this device takes them; ShapeError unless the rank is R.
   template <class T, int R>
   View<T, R> view() {

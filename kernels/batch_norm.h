@@ -89,4 +89,35 @@ struct BatchNormBackward {
   };
 };
 
+/// Statistics of step * x as those of x, so that codes are normalised as step * codes would be, each
+/// worked out in double and rounded once:
+///   in_mean = mean / step,  in_var = var / step^2,  in_eps = eps / step^2
+///   step                         [1] or [c], positive (not checked here), or absent: 1
+///   mean, var, in_mean, in_var   [c], or all absent
+///   in_eps                       [1], or [c] where step is
+template <class T>
+struct BatchNormInSteps {
+  static constexpr std::string_view name = "batch_norm_in_steps", types = types_of<T>;
+  struct Args {
+    View1<const T> step, mean, var;
+    double eps = 0;
+    View1<T> in_mean, in_var, in_eps;
+  };
+};
+
+/// The running statistics after a batch, worked out in double and rounded once:
+///   running_mean = (1 - momentum) running_mean + momentum step mean
+///   running_var  = (1 - momentum) running_var  + momentum unbiased step^2 var
+///   step as in BatchNormInSteps; mean, var (of the batch, biased) and the running ones [c]
+/// unbiased is m / (m - 1) for m values a channel.
+template <class T>
+struct BatchNormRunning {
+  static constexpr std::string_view name = "batch_norm_running", types = types_of<T>;
+  struct Args {
+    View1<const T> step, mean, var;
+    double momentum = 0.1, unbiased = 1;
+    View1<T> running_mean, running_var;
+  };
+};
+
 }  // namespace apprentice::kernels

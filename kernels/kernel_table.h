@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -67,17 +68,21 @@ std::vector<std::string> kernel_names();
 std::vector<std::string> kernel_families();
 void note_kernel(const std::string& name, const std::string& family);
 
-/// Every kernel of one operation, by falling priority.
+/// Every kernel of one operation: for each kind of device, by falling priority.
 template <class Op>
 class KernelTable {
  public:
   void add(Kernel<Op> kernel) {
-    auto at = kernels_.begin();
-    while (at != kernels_.end() && at->priority >= kernel.priority) ++at;
+    auto& those = kernels_[size_t(kernel.where)];
+    auto at = those.begin();
+    while (at != those.end() && at->priority >= kernel.priority) ++at;
     note_kernel(kernel.name, kernel.family);
-    kernels_.insert(at, std::move(kernel));
+    those.insert(at, std::move(kernel));
   }
-  const std::vector<Kernel<Op>>& kernels() const { return kernels_; }
+  /// Those for the memory of such devices.
+  const std::vector<Kernel<Op>>& kernels(Device::Kind where = Device::Kind::cpu) const {
+    return kernels_[size_t(where)];
+  }
 
   /// The kernel for such a device, of the preferred family, that takes `args`, or else the first
   /// that does. DeviceError if none does, or if the preference requires its family and all of it
@@ -99,8 +104,8 @@ class KernelTable {
   const Kernel<Op>* walk(const typename Op::Args& args, const std::string& family,
                          Device::Kind where, std::vector<Refusal>& refusals) const {
     const Kernel<Op>* spare = nullptr;
-    for (const Kernel<Op>& kernel : kernels_) {
-      if (kernel.where != where || (!family.empty() && kernel.family != family)) continue;
+    for (const Kernel<Op>& kernel : kernels(where)) {
+      if (!family.empty() && kernel.family != family) continue;
       std::string reason = kernel.refuse ? kernel.refuse(args) : "";
       const bool able = reason.empty();
       if (able && kernel.yield) reason = kernel.yield(args);
@@ -115,7 +120,7 @@ class KernelTable {
     return spare;
   }
 
-  std::vector<Kernel<Op>> kernels_;
+  std::array<std::vector<Kernel<Op>>, kDeviceKinds> kernels_;
 };
 
 /// Registers the kernels of this library, once.

@@ -33,4 +33,16 @@ struct ArgMax {
   };
 };
 
+/// x[o,at[o,i],i] = y[o,i], and 0 elsewhere: the gradient of a maximum.
+///   y, at [outer, inner], at inside [0, axis) (not checked here); x [outer, axis, inner]
+template <class T>
+struct ScatterAxis {
+  static constexpr std::string_view name = "scatter_axis", types = types_of<T>;
+  struct Args {
+    View2<const T> y;
+    View2<const int64_t> at;
+    View3<T> x;
+  };
+};
+
 }  // namespace apprentice::kernels

@@ -22,6 +22,7 @@ struct Device {
   friend bool operator==(const Device&, const Device&) = default;
 };
 
+inline constexpr int kDeviceKinds = 3;
 /// "cpu", "cuda" or "emulated".
 std::string_view name_of(Device::Kind kind);
 

@@ -10,7 +10,7 @@ namespace {
 
 struct Runtimes {
   std::mutex mutex;
-  std::array<std::unique_ptr<Runtime>, 3> of_kind;
+  std::array<std::unique_ptr<Runtime>, kDeviceKinds> of_kind;
 };
 
 /// Never destroyed: memory in static objects may outlive it otherwise.

@@ -5,9 +5,9 @@
 #include <apprentice/base/unit.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/op_samples.h>
+#include <apprentice/core/ops/launch_internal.h>
 #include <apprentice/core/tensor_internal.h>
 #include <apprentice/kernels/batch_norm.h>
-#include <apprentice/kernels/kernel_table.h>
 
 namespace apprentice {
 namespace {
@@ -19,11 +19,11 @@ struct Rows {
 
   template <class T>
   View2<const T> of(const Tensor& t) const {
-    return t ? View2<const T>{t.data<T>(), {m, c}} : View2<const T>{};
+    return t ? t.as<T>(std::array{m, c}) : View2<const T>{};
   }
   template <class T>
   View2<T> into(Tensor& t) const {
-    return t ? View2<T>{t.data<T>(), {m, c}} : View2<T>{};
+    return t ? t.as<T>(std::array{m, c}) : View2<T>{};
   }
 };
 
@@ -33,6 +33,8 @@ void check_channels(const Tensor& t, const char* name, const Tensor& x) {
                     t.shape().str(), c);
   check<DtypeError>(t.dtype() == x.dtype(), "batch_norm: {} is {}, x is {}", name,
                     name_of(t.dtype()), name_of(x.dtype()));
+  check<DeviceError>(t.device() == x.device(), "batch_norm: {} on {}, x on {}", name,
+                     t.device().str(), x.device().str());
 }
 
 void check_codes(const BatchNormOptions& o, const Tensor& x) {
@@ -68,23 +70,42 @@ Rows check_inputs(const Tensor& x, const Tensor& weight, const Tensor& bias, con
   return {x.shape(), c > 0 ? x.numel() / c : 0, c};
 }
 
-/// The step of x, one a channel or one for all.
-std::vector<double> steps_of(const BatchNormOptions& o) {
-  if (!o.x_scale) return {1};
-  std::vector<double> steps = o.x_scale.to_vector<double>();
-  for (double step : steps)
-    check(step > 0, "batch_norm: x_scale holds {}, expected a positive step", step);
-  return steps;
-}
-double step_at(const std::vector<double>& steps, int64_t channel) {
-  return steps.size() == 1 ? steps[0] : steps[size_t(channel)];
+/// The step of x, one a channel or one for all, in the dtype of x; undefined if it has none. On
+/// another device than the CPU the steps are not read, as that would wait for it.
+Tensor steps_of(const BatchNormOptions& o, const Tensor& x) {
+  if (!o.x_scale) return {};
+  if (o.x_scale.device().is_cpu()) {
+    for (double step : o.x_scale.to_vector<double>())
+      check(step > 0, "batch_norm: x_scale holds {}, expected a positive step", step);
+  }
+  return o.x_scale.to(x.dtype()).to(x.device());
 }
 
-/// eps / step^2: what makes normalising codes the same as normalising step * codes.
-Tensor eps_of(const std::vector<double>& steps, float eps, Dtype dtype) {
-  std::vector<double> values;
-  for (double step : steps) values.push_back(double(eps) / (step * step));
-  return Tensor::from(values, {int64_t(values.size())}).to(dtype);
+template <class T>
+View1<const T> view_of(const Tensor& steps) {
+  return steps ? steps.flat<T>() : View1<const T>{};
+}
+
+/// Statistics of x instead of step * x (kernels::BatchNormInSteps); mean and var may be undefined.
+struct InSteps {
+  Tensor mean, var, eps;
+};
+InSteps in_steps(const Tensor& x, const Tensor& steps, const Tensor& mean, const Tensor& var,
+                 float eps) {
+  InSteps in{mean ? x.new_empty(mean.shape()) : Tensor(), var ? x.new_empty(var.shape()) : Tensor(),
+             x.new_empty({steps ? steps.numel() : 1})};
+  with_float(x.dtype(), "batch_norm", [&]<class T>() {
+    typename kernels::BatchNormInSteps<T>::Args args;
+    args.step = view_of<T>(steps);
+    if (mean) {
+      args.mean = mean.flat<T>(), args.var = var.flat<T>();
+      args.in_mean = in.mean.flat<T>(), args.in_var = in.var.flat<T>();
+    }
+    args.eps = double(eps);
+    args.in_eps = in.eps.flat<T>();
+    launch_beside<kernels::BatchNormInSteps<T>>(x, args);
+  });
+  return in;
 }
 
 double residual_scale_of(const BatchNormOptions& o) {
@@ -114,7 +135,7 @@ struct Backward {
   template <class T>
   std::vector<Tensor> grads(const Tensor& grad_y) const {
     typename kernels::BatchNormBackward<T>::Args args;
-    const auto make = [&](const Shape& shape) { return Tensor::empty(shape, grad_y.dtype()); };
+    const auto make = [&](const Shape& shape) { return grad_y.new_empty(shape); };
     // grad_y that nobody else sees gives its memory to a gradient: one array less to fetch.
     Tensor spare = sole_owner(grad_y) ? grad_y : Tensor();
     const auto take = [&] { return spare ? std::exchange(spare, {}) : make(rows.shape); };
@@ -136,7 +157,7 @@ struct Backward {
     args.grad_residual = rows.into<T>(grad_residual);
     args.grad_gamma = grad_weight.view<T, 1>();
     args.grad_beta = grad_bias.view<T, 1>();
-    kernels::launch<kernels::BatchNormBackward<T>>(args);
+    launch_beside<kernels::BatchNormBackward<T>>(grad_y, args);
     return {grad_x, grad_weight, grad_bias, grad_residual};
   }
 };
@@ -178,19 +199,6 @@ void set_output(Args& args, const Rows& rows, const BatchNormOptions& o, Tensor&
   args.bytes = rows.into<uint8_t>(bytes);
 }
 
-/// r = (1 - momentum) r + momentum * scaled batch value.
-template <class T>
-void update_running(Tensor& running, const Tensor& batch, double momentum, double factor,
-                    const std::vector<double>& steps, int power) {
-  T* r = running.data<T>();
-  const T* b = batch.data<T>();
-  for (int64_t i = 0; i < running.numel(); ++i) {
-    const double step = step_at(steps, i);
-    const double value = double(b[i]) * factor * (power == 2 ? step * step : step);
-    r[i] = T((1 - momentum) * double(r[i]) + momentum * value);
-  }
-}
-
 }  // namespace
 
 Tensor batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias,
@@ -198,10 +206,10 @@ Tensor batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bia
   const Rows rows = check_inputs(x, weight, bias, running_mean, running_var, options);
   check<ShapeError>(rows.m >= 2, "batch_norm: x {} has {} values a channel, expected at least 2",
                     x.shape().str(), rows.m);
-  const std::vector<double> steps = steps_of(options);
-  const Tensor eps = eps_of(steps, options.eps, x.dtype());
-  const auto channels = [&] { return Tensor::empty({rows.c}, x.dtype()); };
-  Forward f{rows, Tensor::empty(x.shape(), x.dtype()), channels(), channels(), false};
+  const Tensor steps = steps_of(options, x);
+  const Tensor eps = in_steps(x, steps, {}, {}, options.eps).eps;
+  const auto channels = [&] { return x.new_empty({rows.c}); };
+  Forward f{rows, x.new_empty(x.shape()), channels(), channels(), false};
   Tensor var = channels();
   with_float(x.dtype(), "batch_norm", [&]<class T>() {
     typename kernels::BatchNormTrain<T>::Args args;
@@ -213,10 +221,14 @@ Tensor batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bia
     args.mean = f.mean.view<T, 1>();
     args.var = var.view<T, 1>();
     args.inv_std = f.inv_std.view<T, 1>();
-    kernels::launch<kernels::BatchNormTrain<T>>(args);
-    update_running<T>(running_mean, f.mean, options.momentum, 1, steps, 1);
-    update_running<T>(running_var, var, options.momentum, double(rows.m) / double(rows.m - 1),
-                      steps, 2);
+    launch_beside<kernels::BatchNormTrain<T>>(x, args);
+    launch_beside<kernels::BatchNormRunning<T>>(x, {.step = view_of<T>(steps),
+                                                    .mean = f.mean.view<T, 1>(),
+                                                    .var = var.view<T, 1>(),
+                                                    .momentum = options.momentum,
+                                                    .unbiased = double(rows.m) / double(rows.m - 1),
+                                                    .running_mean = running_mean.view<T, 1>(),
+                                                    .running_var = running_var.view<T, 1>()});
   });
   return record_norm("batch_norm_train", f, x, weight, bias, options);
 }
@@ -225,27 +237,19 @@ Tensor batch_norm_eval(const Tensor& x, const Tensor& weight, const Tensor& bias
                        const Tensor& running_mean, const Tensor& running_var,
                        const BatchNormOptions& options) {
   const Rows rows = check_inputs(x, weight, bias, running_mean, running_var, options);
-  const std::vector<double> steps = steps_of(options);
-  const Tensor eps = eps_of(steps, options.eps, x.dtype());
-  Tensor mean = running_mean.clone(), var = running_var.clone();
-  Forward f{rows, Tensor::empty(x.shape(), x.dtype()), mean, Tensor::empty({rows.c}, x.dtype()),
-            true};
+  const InSteps in = in_steps(x, steps_of(options, x), running_mean, running_var, options.eps);
+  Forward f{rows, x.new_empty(x.shape()), in.mean, x.new_empty({rows.c}), true};
   with_float(x.dtype(), "batch_norm", [&]<class T>() {
-    for (int64_t i = 0; i < rows.c; ++i) {
-      const double step = step_at(steps, i);
-      mean.data<T>()[i] = T(double(mean.data<T>()[i]) / step);
-      var.data<T>()[i] = T(double(var.data<T>()[i]) / (step * step));
-    }
     typename kernels::BatchNormEval<T>::Args args;
     args.x = rows.of<T>(x);
     args.gamma = weight.view<T, 1>();
     args.beta = bias.view<T, 1>();
-    args.mean = std::as_const(mean).view<T, 1>();
-    args.var = std::as_const(var).view<T, 1>();
-    args.eps = eps.view<T, 1>();
+    args.mean = in.mean.view<T, 1>();
+    args.var = in.var.view<T, 1>();
+    args.eps = in.eps.view<T, 1>();
     set_output<T>(args, rows, options, f.y);
     args.inv_std = f.inv_std.view<T, 1>();
-    kernels::launch<kernels::BatchNormEval<T>>(args);
+    launch_beside<kernels::BatchNormEval<T>>(x, args);
   });
   return record_norm("batch_norm_eval", f, x, weight, bias, options);
 }
@@ -267,10 +271,10 @@ OpSample norm_sample(const std::string& name, const Shape& x, bool train, bool r
   const auto run = [=](const std::vector<Tensor>& in) {
     BatchNormOptions o = options;
     if (residual) o.residual = in[3];
-    const Dtype dtype = in[0].dtype();
-    return train ? batch_norm_train(in[0], in[1], in[2], Tensor::zeros({c}, dtype),
-                                    Tensor::full({c}, 1, dtype), o)
-                 : batch_norm_eval(in[0], in[1], in[2], mean.to(dtype), var.to(dtype), o);
+    const auto like_x = [&](const Tensor& t) { return t.to(in[0].dtype()).to(in[0].device()); };
+    return train
+               ? batch_norm_train(in[0], in[1], in[2], like_x(mean).clone(), like_x(var).clone(), o)
+               : batch_norm_eval(in[0], in[1], in[2], like_x(mean), like_x(var), o);
   };
   return {name, inputs, run, x};
 }

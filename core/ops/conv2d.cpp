@@ -4,8 +4,8 @@
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/integer_conv2d.h>
 #include <apprentice/core/op_samples.h>
+#include <apprentice/core/ops/launch_internal.h>
 #include <apprentice/kernels/conv2d.h>
-#include <apprentice/kernels/kernel_table.h>
 
 namespace apprentice {
 namespace {
@@ -43,6 +43,9 @@ Shape y_shape(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   check<DtypeError>(weight.dtype() == x.dtype() && (!bias || bias.dtype() == x.dtype()),
                     "conv2d: x is {}, weight {}{}", name_of(x.dtype()), name_of(weight.dtype()),
                     bias ? fmt::format(", bias {}", name_of(bias.dtype())) : "");
+  check<DeviceError>(weight.device() == x.device() && (!bias || bias.device() == x.device()),
+                     "conv2d: x on {}, weight on {}{}", x.device().str(), weight.device().str(),
+                     bias ? ", bias on " + bias.device().str() : "");
   const Conv2dGeometry g = geometry_of(o);
   const int64_t p = g.out_size(0, x.size(1), weight.size(1));
   const int64_t q = g.out_size(1, x.size(2), weight.size(2));
@@ -53,7 +56,7 @@ Shape y_shape(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
 
 Tensor run(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o,
            const Tensor& residual, bool relu) {
-  Tensor y = Tensor::empty(y_shape(x, weight, bias, o), x.dtype());
+  Tensor y = x.new_empty(y_shape(x, weight, bias, o));
   check<ShapeError>(!residual || residual.shape() == y.shape(),
                     "conv2d: residual is {}, expected {}", residual ? residual.shape().str() : "",
                     y.shape().str());
@@ -68,14 +71,14 @@ Tensor run(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv
     args.geometry = geometry_of(o);
     args.relu = relu;
     args.exact = o.exact;
-    kernels::launch<kernels::Conv2d<T>>(args);
+    launch_beside<kernels::Conv2d<T>>(x, args);
   });
   return y;
 }
 
 /// The sums alone, by integer kernels where they do.
 Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o) {
-  if (o.codes.max_x == 0 || bias) return run(x, weight, bias, o, {}, false);
+  if (o.codes.max_x == 0 || bias || !x.device().is_cpu()) return run(x, weight, bias, o, {}, false);
   if (y_shape(x, weight, bias, o).numel() > 0) {
     const Tensor y = fast_integer_conv2d(x, weight, o);
     if (y) return y;
@@ -85,12 +88,12 @@ Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const 
 
 Tensor grad_of_x(const Tensor& grad_y, const Tensor& weight, const Shape& shape,
                  const Conv2dOptions& o) {
-  if (grad_y.numel() == 0) return Tensor::zeros(shape, grad_y.dtype());
-  Tensor grad_x = Tensor::empty(shape, grad_y.dtype());
+  if (grad_y.numel() == 0) return grad_y.new_zeros(shape);
+  Tensor grad_x = grad_y.new_empty(shape);
   if (grad_x.numel() == 0) return grad_x;
   with_float(grad_y.dtype(), "conv2d", [&]<class T>() {
-    kernels::launch<kernels::Conv2dBackwardData<T>>(
-        {grad_y.view<T, 4>(), weight.view<T, 4>(), grad_x.view<T, 4>(), geometry_of(o)});
+    launch_beside<kernels::Conv2dBackwardData<T>>(
+        grad_y, {grad_y.view<T, 4>(), weight.view<T, 4>(), grad_x.view<T, 4>(), geometry_of(o)});
   });
   return grad_x;
 }
@@ -111,7 +114,7 @@ std::pair<Tensor, Tensor> grad_of_weight(const Tensor& grad_y, const Tensor& x, 
     args.grad_w = grad_w.view<T, 4>();
     if (with_bias) args.grad_bias = grad_bias.view<T, 1>();
     args.geometry = geometry_of(o);
-    kernels::launch<kernels::Conv2dBackwardWeight<T>>(args);
+    launch_beside<kernels::Conv2dBackwardWeight<T>>(x, args);
   });
   return {grad_w, grad_bias};
 }

@@ -31,7 +31,8 @@ void check_labels(const Tensor& logits, const Tensor& labels) {
   check<DeviceError>(labels.device() == logits.device(),
                      "cross_entropy: tensors on {} and {}, expected one device",
                      logits.device().str(), labels.device().str());
-  // Labels on another device are not read here, as that would wait for it; its kernel gives NaN.
+  // Labels on another device are not read here, as that would wait for it: for a label outside, the
+  // loss there is NaN.
   if (!labels.device().is_cpu()) return;
   const int64_t* label = labels.data<int64_t>();
   for (int64_t i = 0; i < n; ++i)
@@ -168,8 +169,9 @@ std::vector<OpSample> loss_samples(const std::vector<Shape>& shapes, Target targ
     samples.push_back({shape.str(),
                        {Tensor::normal(shape, 0, 2, rng)},
                        [=](const auto& in) {
-                         const bool number = t.dtype() == Dtype::f32;
-                         return loss(in[0], number ? t.to(in[0].dtype()) : t);
+                         const Dtype dtype = t.dtype() == Dtype::f32 ? in[0].dtype() : t.dtype();
+                         const Tensor beside = t.to(dtype).to(in[0].device());
+                         return loss(in[0], beside);
                        },
                        Shape{}});
   }

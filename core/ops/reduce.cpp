@@ -73,13 +73,10 @@ Tensor argmax_over(const Tensor& x, const Split& s) {
 
 /// Zeros but for the elements `at` of the axis, which are g.
 Tensor scatter(const Tensor& g, const Tensor& at, const Split& s, const Shape& shape) {
-  Tensor x = g.new_zeros(shape);
+  Tensor x = g.new_empty(shape);
   with_float(g.dtype(), "max", [&]<class T>() {
-    const View3<T> to{x.data<T>(), s.x_sizes()};
-    const View2<const T> from{g.data<T>(), s.y_sizes()};
-    const View2<const int64_t> index{at.data<int64_t>(), s.y_sizes()};
-    for (int64_t o = 0; o < s.outer; ++o)
-      for (int64_t i = 0; i < s.inner; ++i) to(o, index(o, i), i) = from(o, i);
+    launch_beside<kernels::ScatterAxis<T>>(
+        g, {g.as<T>(s.y_sizes()), at.as<int64_t>(s.y_sizes()), x.as<T>(s.x_sizes())});
   });
   return x;
 }

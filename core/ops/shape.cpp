@@ -1,7 +1,6 @@
 #include <apprentice/core/ops/shape.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include <apprentice/base/unit.h>
 #include <apprentice/core/autograd.h>
@@ -10,6 +9,7 @@
 #include <apprentice/core/ops/reduce.h>
 #include <apprentice/core/tensor_internal.h>
 #include <apprentice/kernels/map.h>
+#include <apprentice/kernels/strided_copy.h>
 
 namespace apprentice {
 namespace {
@@ -27,82 +27,37 @@ std::vector<int> normal_axes(const Tensor& x, std::span<const int> axes) {
   return normal;
 }
 
-/// y[i] = x at the steps of the permuted axes, row by row of y.
-template <class Element>
-void permute_elements(const Element* x, Element* y, const Shape& y_shape,
-                      const std::array<int64_t, Shape::kMaxRank>& steps) {
-  const int last = y_shape.rank() - 1;
-  const int64_t n = y_shape[last], rows = y_shape.numel() / std::max<int64_t>(n, 1);
-#pragma omp parallel for schedule(static) if (rows * n >= kernels::kParallelElements)
-  for (int64_t row = 0; row < rows; ++row) {
-    int64_t rest = row, from = 0;
-    for (int axis = last - 1; axis >= 0; --axis) {
-      from += rest % y_shape[axis] * steps[size_t(axis)];
-      rest /= y_shape[axis];
-    }
-    const int64_t step = steps[size_t(last)];
-    for (int64_t i = 0; i < n; ++i) y[row * n + i] = x[from + i * step];
-  }
-}
-
 Tensor permuted_copy(const Tensor& x, const std::vector<int>& axes) {
-  std::array<int64_t, Shape::kMaxRank> x_steps{}, steps{};
-  int64_t step = 1;
-  for (int i = x.rank() - 1; i >= 0; --i) x_steps[size_t(i)] = step, step *= x.shape()[i];
+  const auto x_steps = kernels::dense_steps(x.shape());
   Shape shape;
+  kernels::StridedCopy::Args args{};
   for (size_t i = 0; i < axes.size(); ++i) {
     shape.push_back(x.shape()[axes[i]]);
-    steps[i] = x_steps[size_t(axes[i])];
+    args.sizes[i] = shape[int(i)];
+    args.x_steps[i] = x_steps[size_t(axes[i])];
   }
-  Tensor y = Tensor::empty(shape, x.dtype());
-  if (y.numel() == 0) return y;
-  if (x.rank() == 0) {
-    std::memcpy(y.raw(), x.raw(), size_of(x.dtype()));
-    return y;
-  }
-  const auto run = [&]<class Element>() {
-    permute_elements(static_cast<const Element*>(x.raw()), static_cast<Element*>(y.raw()), shape,
-                     steps);
-  };
-  switch (size_of(x.dtype())) {
-    case 1:
-      run.template operator()<uint8_t>();
-      break;
-    case 2:
-      run.template operator()<uint16_t>();
-      break;
-    case 4:
-      run.template operator()<uint32_t>();
-      break;
-    default:
-      run.template operator()<uint64_t>();
-      break;
-  }
+  Tensor y = x.new_empty(shape);
+  args.x = x.bytes();
+  args.y = y.bytes();
+  args.element_bytes = int(size_of(x.dtype()));
+  args.rank = x.rank();
+  args.y_steps = kernels::dense_steps(shape);
+  launch_beside<kernels::StridedCopy>(x, args);
   return y;
 }
 
-/// Bytes of one step along `axis`, and how many such runs there are before it.
-struct Blocks {
-  size_t bytes;
-  int64_t outer = 1;
-  Blocks(const Tensor& x, int axis) : bytes(size_of(x.dtype())) {
-    for (int i = 0; i < x.rank(); ++i)
-      if (i < axis)
-        outer *= x.shape()[i];
-      else if (i > axis)
-        bytes *= size_t(x.shape()[i]);
-  }
-};
-
 /// Copies `count` steps along `axis` from step x_at of x to step y_at of y.
 void copy_along(int axis, const Tensor& x, int64_t x_at, Tensor& y, int64_t y_at, int64_t count) {
-  const Blocks blocks(x, axis);
-  const auto* from = static_cast<const std::byte*>(x.raw());
-  auto* to = static_cast<std::byte*>(y.raw());
-  const int64_t x_size = x.shape()[axis], y_size = y.shape()[axis];
-  for (int64_t o = 0; o < blocks.outer && count > 0; ++o)
-    std::memcpy(to + size_t(o * y_size + y_at) * blocks.bytes,
-                from + size_t(o * x_size + x_at) * blocks.bytes, size_t(count) * blocks.bytes);
+  const size_t element = size_of(x.dtype());
+  kernels::StridedCopy::Args args{};
+  args.x_steps = kernels::dense_steps(x.shape());
+  args.y_steps = kernels::dense_steps(y.shape());
+  args.x = x.bytes() + size_t(x_at * args.x_steps[size_t(axis)]) * element;
+  args.y = y.bytes() + size_t(y_at * args.y_steps[size_t(axis)]) * element;
+  args.element_bytes = int(element);
+  args.rank = x.rank();
+  for (int i = 0; i < x.rank(); ++i) args.sizes[size_t(i)] = i == axis ? count : x.shape()[i];
+  launch_beside<kernels::StridedCopy>(x, args);
 }
 
 Shape resized(Shape shape, int axis, int64_t size) {
@@ -145,12 +100,11 @@ Tensor concat(const std::vector<Tensor>& parts, int axis) {
     check<ShapeError>(
         part.rank() == first.rank() && resized(part.shape(), at, 0) == resized(first, at, 0),
         "concat: {} and {} differ beside axis {}", first.str(), part.shape().str(), axis);
-    check<DtypeError>(part.dtype() == parts[0].dtype(), "concat: dtypes {} and {} differ",
-                      name_of(parts[0].dtype()), name_of(part.dtype()));
+    check_beside("concat", parts[0], part);
     sizes.push_back(part.size(at));
     total += sizes.back();
   }
-  Tensor y = Tensor::empty(resized(first, at, total), parts[0].dtype());
+  Tensor y = parts[0].new_empty(resized(first, at, total));
   int64_t begin = 0;
   for (const Tensor& part : parts) {
     copy_along(at, part, 0, y, begin, part.size(at));
@@ -160,7 +114,7 @@ Tensor concat(const std::vector<Tensor>& parts, int axis) {
     std::vector<Tensor> grads;
     int64_t from = 0;
     for (int64_t size : sizes) {
-      grads.push_back(Tensor::empty(resized(g.shape(), at, size), g.dtype()));
+      grads.push_back(g.new_empty(resized(g.shape(), at, size)));
       copy_along(at, g, from, grads.back(), 0, size);
       from += size;
     }

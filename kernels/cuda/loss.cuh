@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cmath>
+
 #include <apprentice/kernels/loss.h>
 #include <apprentice/kernels/cuda/softmax_row_internal.cuh>
 
@@ -37,7 +39,8 @@ softmax_cross_entropy_kernel(SoftmaxCrossEntropy<float>::Args args, float inv_te
         args.grad.data[row * n + j] = (std::exp(log_p) * float(mass) - t) * inv_temperature;
     }
     loss = Team::sum(loss);
-    if (Team::rank() == 0) args.loss.data[row] = float(loss);
+    const bool is_class = own >= 0 && own < n;  // the host cannot look without waiting
+    if (Team::rank() == 0) args.loss.data[row] = is_class ? float(loss) : NAN;
   }
 }
 

@@ -90,10 +90,42 @@ void backward(const typename BatchNormBackward<T>::Args& a) {
 }
 
 template <class T>
+double step_of(View1<const T> step, int64_t j) {
+  return step ? double(step(step.numel() == 1 ? 0 : j)) : 1;
+}
+
+template <class T>
+void in_steps(const typename BatchNormInSteps<T>::Args& a) {
+  for (int64_t j = 0; j < a.in_eps.numel(); ++j) {
+    const double step = step_of(a.step, j);
+    a.in_eps(j) = T(a.eps / (step * step));
+  }
+  for (int64_t j = 0; j < a.in_mean.numel() && a.in_mean; ++j) {
+    const double step = step_of(a.step, j);
+    a.in_mean(j) = T(double(a.mean(j)) / step);
+    a.in_var(j) = T(double(a.var(j)) / (step * step));
+  }
+}
+
+template <class T>
+void running(const typename BatchNormRunning<T>::Args& a) {
+  const double rest = 1 - a.momentum;
+  for (int64_t j = 0; j < a.mean.numel(); ++j) {
+    const double step = step_of(a.step, j);
+    const double mean = double(a.mean(j)) * step;
+    const double var = double(a.var(j)) * a.unbiased * (step * step);
+    a.running_mean(j) = T(rest * double(a.running_mean(j)) + a.momentum * mean);
+    a.running_var(j) = T(rest * double(a.running_var(j)) + a.momentum * var);
+  }
+}
+
+template <class T>
 void add_all() {
   add_reference<BatchNormTrain<T>>(train<T>);
   add_reference<BatchNormEval<T>>(eval<T>);
   add_reference<BatchNormBackward<T>>(backward<T>);
+  add_reference<BatchNormInSteps<T>>(in_steps<T>);
+  add_reference<BatchNormRunning<T>>(running<T>);
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -43,9 +44,17 @@ void argmax(const typename ArgMax<T>::Args& a) {
 }
 
 template <class T>
+void scatter_axis(const typename ScatterAxis<T>::Args& a) {
+  std::fill_n(a.x.data, a.x.numel(), T(0));
+  for (int64_t o = 0; o < a.y.size(0); ++o)
+    for (int64_t i = 0; i < a.y.size(1); ++i) a.x(o, a.at(o, i), i) = a.y(o, i);
+}
+
+template <class T>
 void add_all() {
   add_reference<Reduce<T>>(reduce<T>);
   add_reference<ArgMax<T>>(argmax<T>);
+  add_reference<ScatterAxis<T>>(scatter_axis<T>);
 }
 
 }  // namespace

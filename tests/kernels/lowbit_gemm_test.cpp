@@ -127,7 +127,6 @@ void compare(int64_t m, int64_t n, int64_t k, uint64_t seed) {
   const auto& kernels = kernels::kernel_table<LowbitGemm<X, Bits>>().kernels();
   const Result expected = problem.run(kernels.back());
   for (const auto& kernel : kernels) {
-    if (kernel.where != Device::Kind::cpu) continue;
     if (kernel.refuse && !kernel.refuse(problem.args()).empty()) continue;
     INFO(kernel.name << " m" << m << " n" << n << " k" << k << " groups of " << wish.group_size
                      << " seed " << seed);
@@ -192,7 +191,6 @@ void compare_extreme(X x_value, int8_t code) {
     args.x = {x.data(), {m, k}};
     args.weight = weight.packed;
     for (const auto& kernel : kernels::kernel_table<LowbitGemm<X, Bits>>().kernels()) {
-      if (kernel.where != Device::Kind::cpu) continue;
       if (kernel.refuse && !kernel.refuse(args).empty()) continue;
       std::vector<int32_t> acc(size_t(m * n), 0);
       args.acc = {acc.data(), {m, n}};
@@ -249,7 +247,6 @@ void check_codes_of(const std::vector<float>& x, const kernels::CodeGrid& grid, 
   args.grid = grid;
   args.weight = {packed.data(), k, k};
   for (const auto& kernel : kernels::kernel_table<LowbitGemm<X, 2>>().kernels()) {
-    if (kernel.where != Device::Kind::cpu) continue;
     if (kernel.refuse && !kernel.refuse(args).empty()) continue;
     std::vector<int32_t> acc(size_t(rows * k), 99);
     args.acc = {acc.data(), {rows, k}};
@@ -300,7 +297,6 @@ TEST_CASE("low-bit GEMM adds the scaled sums of groups in ascending order", "[lo
   args.group_a = {scales.data(), {3, 1}};
   args.epilogue.b = {&b, {1}};
   for (const auto& kernel : kernels::kernel_table<LowbitGemm<uint8_t, 2>>().kernels()) {
-    if (kernel.where != Device::Kind::cpu) continue;
     if (kernel.refuse && !kernel.refuse(args).empty()) continue;
     float value = -7;
     args.value = {&value, {1, 1}};
