@@ -15,7 +15,7 @@ namespace {
 
 struct Kept {
   void* data;
-  std::unique_ptr<Event> past;
+  std::unique_ptr<StreamEvent> past;
 };
 
 struct Cache {
@@ -61,7 +61,7 @@ PinnedBuffer::~PinnedBuffer() {
 }
 
 void PinnedBuffer::used_in(Stream stream) {
-  past_ = std::make_unique<Event>(stream.device);
+  past_ = std::make_unique<StreamEvent>(stream.device);
   past_->record(stream);
 }
 

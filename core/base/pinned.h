@@ -7,7 +7,7 @@
 
 namespace apprentice {
 
-class Event;
+class StreamEvent;
 
 /// Host memory that a device copies from and to without making the host wait. Blocks are kept and
 /// handed out again once the streams that used them are past that use. For the CPU, plain memory.
@@ -28,7 +28,7 @@ class PinnedBuffer {
   Device device_;
   size_t bytes_;
   void* data_;
-  std::unique_ptr<Event> past_;
+  std::unique_ptr<StreamEvent> past_;
 };
 
 }  // namespace apprentice

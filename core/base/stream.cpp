@@ -57,30 +57,30 @@ OwnedStream::~OwnedStream() {
   }
 }
 
-Event::Event(Device device) : device_(device) {
+StreamEvent::StreamEvent(Device device) : device_(device) {
   require_device(device);
   if (!device.is_cpu()) handle_ = runtime_of(device.kind).create_event(device.index);
 }
 
-Event::~Event() {
+StreamEvent::~StreamEvent() {
   if (handle_) runtime_of(device_.kind).destroy_event(device_.index, handle_);
 }
 
-void Event::record(Stream stream) {
+void StreamEvent::record(Stream stream) {
   check<DeviceError>(stream.device == device_, "event of {} recorded in a stream of {}",
                      device_.str(), stream.device.str());
   if (handle_) runtime_of(device_.kind).record(handle_, stream);
 }
 
-void Event::wait(Stream stream) const {
+void StreamEvent::wait(Stream stream) const {
   check<DeviceError>(stream.device.kind == device_.kind, "event of {} awaited in a stream of {}",
                      device_.str(), stream.device.str());
   if (handle_) runtime_of(device_.kind).wait(stream, handle_);
 }
 
-bool Event::is_done() const { return !handle_ || runtime_of(device_.kind).is_done(handle_); }
+bool StreamEvent::is_done() const { return !handle_ || runtime_of(device_.kind).is_done(handle_); }
 
-double Event::milliseconds_since(const Event& begin) const {
+double StreamEvent::milliseconds_since(const StreamEvent& begin) const {
   check<DeviceError>(handle_ && begin.handle_, "events of the CPU hold no time");
   return runtime_of(device_.kind).milliseconds(begin.handle_, handle_);
 }

@@ -50,12 +50,12 @@ class OwnedStream {
 };
 
 /// A mark in a stream that others can wait for. On the CPU it is always past.
-class Event {
+class StreamEvent {
  public:
-  explicit Event(Device device);
-  ~Event();
-  Event(const Event&) = delete;
-  Event& operator=(const Event&) = delete;
+  explicit StreamEvent(Device device);
+  ~StreamEvent();
+  StreamEvent(const StreamEvent&) = delete;
+  StreamEvent& operator=(const StreamEvent&) = delete;
 
   void record(Stream stream);
   /// Later work in `stream`, of the same kind of device, starts after the mark.
@@ -63,7 +63,7 @@ class Event {
   /// Is all work before the mark done?
   bool is_done() const;
   /// Time from `begin` to this mark, both done, in milliseconds.
-  double milliseconds_since(const Event& begin) const;
+  double milliseconds_since(const StreamEvent& begin) const;
 
  private:
   Device device_;

@@ -69,7 +69,7 @@ TEST_CASE("an event orders two streams") {
   FakeDevices fake;
   OwnedStream producer(fake.device), consumer(fake.device);
   std::vector<char> made(1), seen(1);
-  Event ready(fake.device);
+  StreamEvent ready(fake.device);
   fake.runtime->fill(made.data(), 5, 1, producer.get());
   ready.record(producer.get());
   ready.wait(consumer.get());
