@@ -7,10 +7,13 @@
 namespace apprentice::kernels {
 
 /// Bytes of images to normalised numbers, shifted and mirrored:
-///   v[n,h,w,c] = (f32(x[n,h,w,c]) / 255 - mean[c]) / std[c], each operation rounded to f32; 0
-///   outside y[n,h,w,c] = v[n, h + shift[n,0], (mirror[n] ? w_size - 1 - w : w) + shift[n,1], c] x
-///   [n, h, w, c] u8 y       [n, h, w, c] f32 mean, std  [c] shift   [n, 2] (rows, columns), or
-///   absent: no shift mirror  [n], or absent: none
+///   v[n,h,w,c] = (f32(x[n,h,w,c]) / 255 - mean[c]) / std[c], each operation rounded to f32
+///   y[n,h,w,c] = v[n, h + shift[n,0], (mirror[n] ? w_size - 1 - w : w) + shift[n,1], c], 0 outside
+///   x       [n, h, w, c] u8
+///   y       [n, h, w, c] f32
+///   mean    [c], std [c]
+///   shift   [n, 2] (rows, columns), or absent: none
+///   mirror  [n], or absent: none
 /// The zeros come after normalisation: what is shifted in is an average pixel. All kernels give the
 /// same bits.
 struct NormalizeImages {
