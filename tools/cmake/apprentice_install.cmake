@@ -42,7 +42,7 @@ function(apprentice_install_headers name folder)
     endif()
   endforeach()
   install(DIRECTORY ${folder}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/apprentice/${name}
-          FILES_MATCHING PATTERN "*.h" PATTERN "*_internal.h" EXCLUDE PATTERN cuda EXCLUDE
+          FILES_MATCHING PATTERN "*.h" PATTERN "*.inc" PATTERN "*_internal.h" EXCLUDE PATTERN cuda EXCLUDE
           PATTERN simt EXCLUDE
           ${targets_below})
 endfunction()
