@@ -60,8 +60,8 @@ class Tensor {
   /// The same with zeros.
   Tensor new_zeros(const Shape& shape) const;
 
-  /// The elements, on the CPU; DtypeError unless T is the dtype, DeviceError elsewhere. Writing to a tensor that the graph has saved
-  /// makes backward() throw.
+  /// The elements, on the CPU; DtypeError unless T is the dtype, DeviceError elsewhere. Writing to
+  /// a tensor that the graph has saved makes backward() throw.
   template <class T>
   T* data();
   template <class T>

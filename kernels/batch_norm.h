@@ -89,8 +89,8 @@ struct BatchNormBackward {
   };
 };
 
-/// Statistics of step * x as those of x, so that codes are normalised as step * codes would be, each
-/// worked out in double and rounded once:
+/// Statistics of step * x as those of x, so that codes are normalised as step * codes would be,
+/// each worked out in double and rounded once:
 ///   in_mean = mean / step,  in_var = var / step^2,  in_eps = eps / step^2
 ///   step                         [1] or [c], positive (not checked here), or absent: 1
 ///   mean, var, in_mean, in_var   [c], or all absent

@@ -54,8 +54,8 @@ constexpr T logistic(T v) {
 
 }  // namespace functions
 
-/// y[i] = F(x[i]; a, b) or, where `grad_y` is there, y[i] = grad_y[i] F'(x[i]; a, b). All [n]; y may
-/// be x or grad_y. F is of functions.inc.
+/// y[i] = F(x[i]; a, b) or, where `grad_y` is there, y[i] = grad_y[i] F'(x[i]; a, b). All [n]; y
+/// may be x or grad_y. F is of functions.inc.
 template <class F, class T>
 struct MapUnary {
   static constexpr std::string_view name = F::name, types = types_of<T>;
@@ -67,8 +67,8 @@ struct MapUnary {
   };
 };
 
-/// y = F(a, b) under NumPy broadcasting, as `plan` says; y [n] is dense, and may be an input that is
-/// not broadcast. F is of functions.inc.
+/// y = F(a, b) under NumPy broadcasting, as `plan` says; y [n] is dense, and may be an input that
+/// is not broadcast. F is of functions.inc.
 template <class F, class T>
 struct MapBinary {
   static constexpr std::string_view name = F::name, types = types_of<T>;

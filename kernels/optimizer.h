@@ -27,7 +27,8 @@ struct SgdUpdate {
 };
 
 /// One step of Adam, in place, `step` counting from 1:
-///   g = grad + weight_decay * param   (decoupled: g = grad, param *= 1 - learning_rate weight_decay)
+///   g = grad + weight_decay * param   (decoupled: g = grad, param *= 1 - learning_rate
+///   weight_decay)
 ///   first = beta1 first + (1 - beta1) g,  second = beta2 second + (1 - beta2) g^2
 ///   param -= learning_rate / (1 - beta1^step) * first / (sqrt(second / (1 - beta2^step)) + eps)
 ///   param, grad, first, second [n]; first and second start at 0

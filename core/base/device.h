@@ -6,8 +6,8 @@
 
 namespace apprentice {
 
-/// Where memory lies and kernels run. `emulated` is the host standing in for a GPU: the CUDA kernels
-/// under the SIMT emulator, which only tests link.
+/// Where memory lies and kernels run. `emulated` is the host standing in for a GPU: the CUDA
+/// kernels under the SIMT emulator, which only tests link.
 struct Device {
   enum class Kind : uint8_t { cpu, cuda, emulated };
   Kind kind = Kind::cpu;

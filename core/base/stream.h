@@ -73,8 +73,8 @@ class StreamEvent {
 /// Waits until the work given to the stream is done.
 void synchronize(Stream stream);
 
-/// Copies bytes within a device or between it and the CPU, in the order of `stream`, a stream of the
-/// device that is not the CPU where there is one. From the host it goes through pinned staging
+/// Copies bytes within a device or between it and the CPU, in the order of `stream`, a stream of
+/// the device that is not the CPU where there is one. From the host it goes through pinned staging
 /// memory and returns at once, `from` being free again; to the host it waits until `to` is written.
 /// DeviceError between two devices that are not the CPU and differ.
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device, size_t bytes,

@@ -37,7 +37,8 @@ struct BatchNormSimd {
                         float* sum, float* squares);
   /// y = relu?( (x - mean) * scale + beta + residual_scale * residual ), or codes of it
   void (*normalize)(const NormalizeBlock&);
-  /// With d = grad_y where the ReLU and the quantizer let pass: sum[j] = sum_i d, products[j] = sum_i d (x - mean).
+  /// With d = grad_y where the ReLU and the quantizer let pass: sum[j] = sum_i d, products[j] =
+  /// sum_i d (x - mean).
   void (*gradient_sums)(const GradientBlock&, float* sum, float* products);
   /// grad_x = of_d * d + of_x * (x - mean) + constant, grad_residual = residual_scale * d
   void (*gradients)(const GradientBlock&);

@@ -36,7 +36,7 @@ APPRENTICE_INLINE Vector nearest(Vector v) {
 }
 #else
 APPRENTICE_INLINE Vector broadcast(float v) {
-  Vector all;
+  Vector all{};
   for (int64_t l = 0; l < kLanes; ++l) all[l] = v;
   return all;
 }

@@ -39,8 +39,8 @@ struct Problem {
   int64_t block_bytes() const { return (k + 3) / 4 * 4 * kPrunedRows; }
 };
 
-/// Stores what is wanted of a panel's sums of up to kPrunedVector rows, which the next panel's follow
-/// in memory.
+/// Stores what is wanted of a panel's sums of up to kPrunedVector rows, which the next panel's
+/// follow in memory.
 void finish(const GemmOutputs& o, const int32_t* sums, int64_t row, int64_t rows, int64_t output) {
   if (!o.y && output + kLanes <= o.n) {
     return vnni::pruned_transpose(sums, rows, o.acc + row * o.n + output, o.n);

@@ -1,7 +1,7 @@
 // AVX-512-VNNI kernel of ternary GEMM with pruned weights. Lanes are rows of x: a vector holds 4
 // columns of 16 rows, and a listed tile of weights gives 4 bytes an output, broadcast from memory.
-// A tile of sums is 8 outputs by 3 vectors: 24 vpdpbusd to 11 loads. With outputs in the lanes, where
-// a list leaves nothing to share between panels, there would be a load to each.
+// A tile of sums is 8 outputs by 3 vectors: 24 vpdpbusd to 11 loads. With outputs in the lanes,
+// where a list leaves nothing to share between panels, there would be a load to each.
 #include <apprentice/kernels/cpu/intrinsics_internal.h>
 #include <apprentice/kernels/cpu/pruned_gemm_internal.h>
 

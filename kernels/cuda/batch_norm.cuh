@@ -6,10 +6,10 @@
 #include <apprentice/kernels/batch_norm.h>
 #include <apprentice/kernels/cuda/reduce_axis_internal.cuh>
 
-// Batch norm of [m, c]: sums of the columns in double (reduce_axis_internal.cuh), then one pass over
-// the elements, in which a thread keeps to its column, whose numbers lie in registers. x is read
-// twice, as the formula says; the variance comes of squares about the column's first number, which in
-// double is as good as a pass of its own.
+// Batch norm of [m, c]: sums of the columns in double (reduce_axis_internal.cuh), then one pass
+// over the elements, in which a thread keeps to its column, whose numbers lie in registers. x is
+// read twice, as the formula says; the variance comes of squares about the column's first number,
+// which in double is as good as a pass of its own.
 namespace apprentice::kernels::SIMT_NS {
 
 struct TwoSums {
@@ -34,10 +34,10 @@ inline size_t batch_norm_scratch_bytes(View2<const float> x) {
 
 inline constexpr int kColumnBatch = 4;
 
-/// All elements of [m, c], columns by `Pass`: column(j, first) gives what its elements have in common
-/// (`first` to one thread of those that ask), load(column, at) the inputs of element `at`, and
-/// store(column, inputs, at) works. Inputs of kColumnBatch rows are under way at once, since what is stored
-/// may lie where the next is loaded.
+/// All elements of [m, c], columns by `Pass`: column(j, first) gives what its elements have in
+/// common (`first` to one thread of those that ask), load(column, at) the inputs of element `at`,
+/// and store(column, inputs, at) works. Inputs of kColumnBatch rows are under way at once, since
+/// what is stored may lie where the next is loaded.
 template <class Pass>
 SIMT_KERNEL_BOUNDS(kTeamBlock, 4)
 column_pass_kernel(Pass pass, ReduceTiles tiles) {

@@ -5,8 +5,9 @@
 #include <apprentice/kernels/loss.h>
 #include <apprentice/kernels/cuda/softmax_row_internal.cuh>
 
-// Losses of rows with their gradients: a team of threads a row. Rows are read from memory once; what
-// the later passes over them read lies in the cache. Sums are in double, each element in float.
+// Losses of rows with their gradients: a team of threads a row. Rows are read from memory once;
+// what the later passes over them read lies in the cache. Sums are in double, each element in
+// float.
 namespace apprentice::kernels::SIMT_NS {
 
 /// Hard labels as probabilities: (1 - smoothing) + smoothing / classes, and smoothing / classes.

@@ -5,8 +5,8 @@
 
 namespace apprentice::kernels::SIMT_NS {
 
-/// Thread t of the grid takes numbers t, t + threads, ... of y: channels lie side by side, so a warp
-/// reads and writes runs of bytes and of floats.
+/// Thread t of the grid takes numbers t, t + threads, ... of y: channels lie side by side, so a
+/// warp reads and writes runs of bytes and of floats.
 SIMT_KERNEL_BOUNDS(kMapThreads, 4) normalize_images_kernel(NormalizeImages::Args a) {
   const int64_t height = a.x.size(1), width = a.x.size(2), channels = a.x.size(3);
   for (int64_t i = first_element(); i < a.y.numel(); i += element_step()) {

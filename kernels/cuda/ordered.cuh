@@ -8,13 +8,13 @@
 #include <apprentice/kernels/cuda/reduce_axis_internal.cuh>
 
 // What a quantized network computes in f32, in the one order that docs/numerics.md asks for: the
-// stem, the classifier, and the pooling before it. All views, weights and epilogue too, are of device
-// memory.
+// stem, the classifier, and the pooling before it. All views, weights and epilogue too, are of
+// device memory.
 namespace apprentice::kernels::SIMT_NS {
 
-/// sums[pixel, o] = bias[o] or 0, then sum = fmaf(x, w[o, k], sum) over ascending k = (r, s, i), but
-/// taps outside of the image; y = codes of the sums. x [n, h, w, in], w [out, kh, kw, in], pixels
-/// (n, p, q); a linear map has images of one pixel.
+/// sums[pixel, o] = bias[o] or 0, then sum = fmaf(x, w[o, k], sum) over ascending k = (r, s, i),
+/// but taps outside of the image; y = codes of the sums. x [n, h, w, in], w [out, kh, kw, in],
+/// pixels (n, p, q); a linear map has images of one pixel.
 struct OrderedSums {
   const float *x, *w, *bias;
   float* sums;  ///< or null
@@ -58,7 +58,8 @@ struct OrderedSlab {
   uint32_t inside[kOrderedSlab];  ///< bit p: pixel p has the tap
 };
 
-/// Warp t copies taps t, t + 8, ... of all pixels, a lane each, and outputs t, t + 8, ... of all taps.
+/// Warp t copies taps t, t + 8, ... of all pixels, a lane each, and outputs t, t + 8, ... of all
+/// taps.
 SIMT_FN void load_slab(const OrderedSums& g, OrderedSlab& slab, const OrderedPixel& pixel,
                        int first, int output) {
   const int lane = int(threadIdx.x) % 32, depth = g.depth();
@@ -72,7 +73,8 @@ SIMT_FN void load_slab(const OrderedSums& g, OrderedSlab& slab, const OrderedPix
   }
 }
 
-/// A block makes tiles of 32 pixels and 32 outputs: lane l has output l, warp t pixels 4t to 4t + 3.
+/// A block makes tiles of 32 pixels and 32 outputs: lane l has output l, warp t pixels 4t to 4t +
+/// 3.
 SIMT_KERNEL_BOUNDS(kTeamBlock, 4) ordered_sums_kernel(OrderedSums g) {
   SIMT_SHARED(OrderedSlab, slabs, 1);
   OrderedSlab& slab = slabs[0];

@@ -5,11 +5,11 @@
 
 #include <apprentice/kernels/cuda/reduce_team_internal.cuh>
 
-// Reductions of [outer, axis, inner] along the axis. A `Source` says what is accumulated: its State,
-// empty(), combine(a, b), and add(state, o, a, i), the state with that element; a `Target` where it
-// goes: store(state, o * inner + i). Where too few blocks would have work, the axis is cut into
-// parts, whose states a second launch combines; how many follows from the shape alone, so the result
-// is always the same.
+// Reductions of [outer, axis, inner] along the axis. A `Source` says what is accumulated: its
+// State, empty(), combine(a, b), and add(state, o, a, i), the state with that element; a `Target`
+// where it goes: store(state, o * inner + i). Where too few blocks would have work, the axis is cut
+// into parts, whose states a second launch combines; how many follows from the shape alone, so the
+// result is always the same.
 namespace apprentice::kernels::SIMT_NS {
 
 /// A tile is `columns` neighbours of the inner axis (a power of 2, 32 at most) over `chunk` of the
@@ -23,8 +23,8 @@ struct ReduceTiles {
   unsigned blocks() const { return unsigned(std::clamp<int64_t>(count(), 1, 132 * 16)); }
 };
 
-/// What a thread of a block of kTeamBlock has of a tile: of column i, every step-th row from `begin`
-/// on. Neighbours have neighbouring columns or rows, so a warp reads memory in one piece.
+/// What a thread of a block of kTeamBlock has of a tile: of column i, every step-th row from
+/// `begin` on. Neighbours have neighbouring columns or rows, so a warp reads memory in one piece.
 struct TilePart {
   int64_t i, o, part, begin, end;
 

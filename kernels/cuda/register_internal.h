@@ -1,7 +1,8 @@
 #pragma once
 
-// Registers a kernel of kernels/cuda for the devices of the build at hand: by nvcc for CUDA devices,
-// by the host compiler for the emulated one. Lives in SIMT_NS, as both may be linked together.
+// Registers a kernel of kernels/cuda for the devices of the build at hand: by nvcc for CUDA
+// devices, by the host compiler for the emulated one. Lives in SIMT_NS, as both may be linked
+// together.
 #include <optional>
 #include <string>
 
@@ -45,8 +46,8 @@ void add_cuda(void (*run)(const typename Op::Args&, simt::Stream),
                       refuse, priority);
 }
 
-/// The same for a launcher that needs memory: scratch_bytes(args) of the stream's, for as long as the
-/// stream works on it; null if that is 0.
+/// The same for a launcher that needs memory: scratch_bytes(args) of the stream's, for as long as
+/// the stream works on it; null if that is 0.
 template <class Op>
 void add_cuda_with_scratch(void (*run)(const typename Op::Args&, void* scratch, simt::Stream),
                            size_t (*scratch_bytes)(const typename Op::Args&),

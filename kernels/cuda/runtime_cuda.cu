@@ -1,5 +1,6 @@
-// The runtime of Device::Kind::cuda on the CUDA runtime library. Every call sets the thread's device
-// first, as the library keeps one a thread; streams and events of ours are the library's handles.
+// The runtime of Device::Kind::cuda on the CUDA runtime library. Every call sets the thread's
+// device first, as the library keeps one a thread; streams and events of ours are the library's
+// handles.
 #include <apprentice/base/error.h>
 #include <apprentice/base/runtime.h>
 #include <apprentice/base/unit.h>

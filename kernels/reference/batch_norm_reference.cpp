@@ -54,8 +54,8 @@ void eval(const typename BatchNormEval<T>::Args& a) {
   }
 }
 
-/// Did the ReLU and the quantizer let element (i, j) pass? Computed in T, as the forward's own value
-/// is.
+/// Did the ReLU and the quantizer let element (i, j) pass? Computed in T, as the forward's own
+/// value is.
 template <class T>
 bool passed(const typename BatchNormBackward<T>::Args& a, int64_t i, int64_t j) {
   if (a.y) return a.y(i, j) > 0;

@@ -39,8 +39,8 @@ Pool2dGeometry oblong() {
   return g;
 }
 
-/// Windows that tile, overlap, leave gaps or hang over the edge; one pixel, odd sizes, no image, more
-/// elements than a block.
+/// Windows that tile, overlap, leave gaps or hang over the edge; one pixel, odd sizes, no image,
+/// more elements than a block.
 const Problem kProblems[] = {
     {{1, 1, 1, 1}, windows(1, 1, 0)},   {{2, 4, 6, 3}, windows(2, 2, 0)},
     {{2, 7, 9, 17}, windows(3, 2, 1)},  {{1, 8, 8, 33}, windows(3, 1, 1, false)},

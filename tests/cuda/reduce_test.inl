@@ -11,14 +11,14 @@ using kernels::Reduce;
 using kernels::ReduceKind;
 using Sizes = std::array<int64_t, 3>;
 
-/// Rows of a warp (256 at most) and longer ones, columns around the widths of tiles, axes around the
-/// 16 rows a thread from which they are cut into parts, and an empty axis.
+/// Rows of a warp (256 at most) and longer ones, columns around the widths of tiles, axes around
+/// the 16 rows a thread from which they are cut into parts, and an empty axis.
 const Sizes kSizes[] = {{1, 1, 1},    {9, 33, 1},   {3, 256, 1},   {2, 257, 1},  {1, 4095, 1},
                         {1, 4097, 1}, {2, 9000, 1}, {3, 7, 2},     {2, 129, 31}, {1, 128, 32},
                         {1, 300, 33}, {5, 1, 40},   {1, 1025, 10}, {2, 700, 17}, {2, 0, 3}};
 
-/// Numbers that repeat, so that there is more than one largest, and, if asked for, NaNs and zeros of
-/// both signs.
+/// Numbers that repeat, so that there is more than one largest, and, if asked for, NaNs and zeros
+/// of both signs.
 std::vector<float> numbers(const Sizes& s, bool special) {
   auto x = testing::random_integers<float>(size_t(s[0] * s[1] * s[2]), -20, 20, 3);
   for (size_t i = 0; special && i < x.size(); ++i) {

@@ -19,9 +19,9 @@ std::vector<float> logits(int64_t rows, int64_t n, unsigned seed) {
   return x;
 }
 
-/// The error of log p over kUnit: 1 / temperature and the product round z, at most kRange; the sum has
-/// that relative error and 2 units of exp; its logarithm, at most log n, is rounded by up to 2 units,
-/// and the difference of both once; the CPU's result is rounded once.
+/// The error of log p over kUnit: 1 / temperature and the product round z, at most kRange; the sum
+/// has that relative error and 2 units of exp; its logarithm, at most log n, is rounded by up to 2
+/// units, and the difference of both once; the CPU's result is rounded once.
 double log_error(int64_t n) {
   const double largest = kRange + std::log(double(n));
   return kUnit * (2 * kRange + (2 * kRange + 4) + 4 * std::log(double(n)) + 2 * largest);
@@ -97,8 +97,8 @@ KERNEL_TEST_CASE("the gradient of a softmax is that of the CPU") {
       kernels::SIMT_NS::softmax_backward(args, nullptr);
       CAPTURE(rows, n, logarithm);
       compare(dgrad_x.values(), expected, [&](size_t i) {
-        // The sum is at most 8 n (logarithm) or 8 and rounded once, exp by 2 units, then one for each
-        // of product, difference and factor (two); the CPU's result is rounded once.
+        // The sum is at most 8 n (logarithm) or 8 and rounded once, exp by 2 units, then one for
+        // each of product, difference and factor (two); the CPU's result is rounded once.
         const double p = logarithm ? std::exp(double(y[i])) : double(y[i]);
         const double sum = logarithm ? 8.0 * double(n) : 8.0;
         return 9 * kUnit * ((logarithm ? 1 : p) * std::abs(double(grad_y[i])) + p * sum);
