@@ -101,10 +101,10 @@ build build-asan 'base_tests kernels_tests packed_tests core_tests' --preset cpu
 
 if [ "$(uname -m)" = x86_64 ]; then
   heading '64-bit Arm: kernels and packed, cross-compiled, under qemu'
-  # -O1 compiles in little more than half the time. Winograd is for x86-64: its tests would compare
-  # the reference with itself, slowly.
+  # -O1 compiles in little more than half the time, but warns of what -O3 sees through. Winograd is for x86-64:
+  # its tests would compare the reference with itself, slowly.
   build build-arm64 'kernels_tests packed_tests' --preset arm64-cross -DAPPRENTICE_TESTS=ON \
-    '-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG' &&
+    -DAPPRENTICE_WERROR=OFF '-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG' &&
     suite build-arm64 -L '^(kernels|packed)$' -E Winograd
 fi
 
