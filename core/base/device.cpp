@@ -8,7 +8,8 @@
 namespace apprentice {
 namespace {
 
-constexpr std::array kKinds{Device::Kind::cpu, Device::Kind::cuda, Device::Kind::emulated};
+constexpr std::array<Device::Kind, kDeviceKinds> kKinds{Device::Kind::cpu, Device::Kind::cuda,
+                                                        Device::Kind::emulated};
 
 }  // namespace
 

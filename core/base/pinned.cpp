@@ -48,8 +48,7 @@ void* take_kept(Device device, size_t bytes) {
 PinnedBuffer::PinnedBuffer(size_t bytes, Device device)
     : device_(device), bytes_(DeviceAllocator::class_of(bytes)), data_(take_kept(device, bytes_)) {
   if (data_) return;
-  data_ = device.is_cpu() ? ::operator new(bytes_, std::align_val_t(64), std::nothrow)
-                          : runtime_of(device.kind).allocate_pinned(bytes_);
+  data_ = runtime_of(device.kind).allocate_pinned(bytes_);
   check<DeviceError>(data_ != nullptr, "out of memory: asked for {} bytes of pinned host memory",
                      bytes_);
 }

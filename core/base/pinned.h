@@ -10,7 +10,7 @@ namespace apprentice {
 class StreamEvent;
 
 /// Host memory that a device copies from and to without making the host wait. Blocks are kept and
-/// handed out again once the streams that used them are past that use. For the CPU, plain memory.
+/// handed out again once the streams that used them are past that use.
 class PinnedBuffer {
  public:
   /// DeviceError naming the size if the system has no more.

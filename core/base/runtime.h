@@ -30,9 +30,9 @@ class Runtime {
   /// Null if the device has no more. `free` may wait for the device.
   virtual void* allocate(int device, size_t bytes) = 0;
   virtual void free(int device, void* data) = 0;
-  /// Host memory that the device copies from and to without waiting. Null if there is no more.
+  /// Host memory that the device copies from and to without waiting, for as long as the process
+  /// runs. Null if there is no more.
   virtual void* allocate_pinned(size_t bytes) = 0;
-  virtual void free_pinned(void* data) = 0;
 
   virtual void copy_to_device(void* to, const void* from, size_t bytes, Stream stream) = 0;
   virtual void copy_to_host(void* to, const void* from, size_t bytes, Stream stream) = 0;

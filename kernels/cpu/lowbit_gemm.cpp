@@ -138,7 +138,6 @@ template <class X, int Bits>
 void run(const typename LowbitGemm<X, Bits>::Args& args, const GemmIsa& isa) {
   std::shared_ptr<const Prepacked> own;
   if (!args.prepacked) own = prepack<X, Bits>(args, isa);
-  const Epilogue& e = args.epilogue;
   Problem p{};
   p.x = reinterpret_cast<const uint8_t*>(args.real_x ? nullptr : args.x.data);
   p.real_x = args.real_x.data;
@@ -153,22 +152,16 @@ void run(const typename LowbitGemm<X, Bits>::Args& args, const GemmIsa& isa) {
   if (args.group_size > 0) {
     p.span_a = args.group_a.data, p.span_a_negative = args.group_a_negative.data;
   }
-  p.outputs = {args.weight.rows,  args.two_step,
-               args.acc.data,     args.acc_negative.data,
-               args.y.data,       args.residual.data,
-               e.a.data,          e.a_negative.data,
-               e.b.data,          e.r,
-               float(e.max_code), args.value.data};
+  p.outputs = gemm_outputs(args);
   if (p.m == 0 || args.weight.rows == 0) return;
   p.m <= isa.few_rows ? run_gemm_of_few_rows(p) : run_many_rows(p);
 }
 
-/// Why the functions of an instruction set cannot do it, or "".
+/// Why no instruction set here can do it, or "".
 template <class X, int Bits>
-std::string refuse(const typename LowbitGemm<X, Bits>::Args& args, const GemmIsa& isa) {
+std::string refuse(const typename LowbitGemm<X, Bits>::Args& args) {
   constexpr int64_t kDepthOf = block_depth<Bits>;
   if (Bits == 4 && args.two_step) return "two steps are for ternary weights";
-  if (!isa.quantize || !isa.fold) return args.beyond_codes();
   if (args.group_size == 0) return "";
   if (args.weight.cols == 0) return "groups have no columns";
   const bool whole = args.group_size % kDepthOf == 0 || args.group_size >= args.weight.cols;
@@ -194,8 +187,8 @@ void add(const Way& way) {
   Kernel<Op> kernel{std::string(Op::name) + "_" + std::string(Op::types) + "_cpu_" + way.method,
                     way.family,
                     way.priority,
-                    [&isa, missing = way.missing](const Args& args) {
-                      return missing.empty() ? refuse<X, Bits>(args, isa) : missing;
+                    [missing = way.missing](const Args& args) {
+                      return missing.empty() ? refuse<X, Bits>(args) : missing;
                     },
                     [&isa](const Args& args, Stream) { run<X, Bits>(args, isa); },
                     [&isa](const Args& args) -> std::shared_ptr<const Prepacked> {

@@ -110,15 +110,14 @@ struct GemmIsa {
   /// two for all columns of a span at once, with no w in its tiles.
   void (*multiply_unpacking)(GemmWeights kind, const GemmTile& tile, const uint8_t* packed,
                              int64_t packed_panels, int64_t rows) = nullptr;
-  /// to[k] = clamp(rint(from[k] * inv_step), low, high) ^ flip; NaN gives low. Null, as the next
-  /// two: x are codes, and an output has one scale.
+  /// to[k] = clamp(rint(from[k] * inv_step), low, high) ^ flip; NaN gives low.
   void (*quantize)(const float* from, int64_t count, const GemmGrid& grid, uint8_t flip,
-                   uint8_t* to) = nullptr;
-  void (*fold)(const GemmFold& fold) = nullptr;
+                   uint8_t* to);
+  void (*fold)(const GemmFold& fold);
   /// Stores rows [row, row + rows) of the outputs from `first` on, whose values are
   /// [rows][packed_panels][lanes], without shortcut.
   void (*finish_values)(const GemmOutputs& outputs, const float* values, int64_t packed_panels,
-                        int64_t row, int64_t rows, int64_t first) = nullptr;
+                        int64_t row, int64_t rows, int64_t first);
 };
 
 namespace vnni {

@@ -6,6 +6,7 @@
 
 #include <apprentice/base/buffer.h>
 #include <apprentice/kernels/cpu/lowbit_gemm_internal.h>
+#include <apprentice/kernels/epilogue.h>
 #include <apprentice/kernels/lowbit_gemm_panels_internal.h>
 
 namespace apprentice::kernels {
@@ -23,6 +24,24 @@ class GemmScratch {
  private:
   std::unique_ptr<Buffer> memory_;
 };
+
+/// The outputs of the Args of a LowbitGemm.
+template <class Args>
+GemmOutputs gemm_outputs(const Args& args) {
+  const Epilogue& e = args.epilogue;
+  return {.n = args.weight.rows,
+          .two_step = args.two_step,
+          .acc = args.acc.data,
+          .negative = args.acc_negative.data,
+          .y = args.y.data,
+          .residual = args.residual.data,
+          .a = e.a.data,
+          .a_negative = e.a_negative.data,
+          .b = e.b.data,
+          .r = e.r,
+          .max_code = float(e.max_code),
+          .value = args.value.data};
+}
 
 /// A launch of LowbitGemm, its types resolved. A group is one of panels; columns with a scale of
 /// their own are a span.

@@ -115,15 +115,12 @@ template <class X>
 void launch(const Args<X>& args) {
   std::shared_ptr<const Prepacked> own;
   if (!args.prepacked) own = prepack<X>(args);
-  const Epilogue& e = args.epilogue;
   Problem p{};
   p.x = reinterpret_cast<const uint8_t*>(args.x.data);
   p.flip = std::is_signed_v<X> ? 0x80 : 0;
   p.m = args.x.size(0), p.k = args.weight.cols;
   p.tiles = static_cast<const GemmTiles*>(own ? own.get() : args.prepacked);
-  p.outputs = {args.weight.rows,   false,    args.acc.data, nullptr,  args.y.data,
-               args.residual.data, e.a.data, nullptr,       e.b.data, e.r,
-               float(e.max_code)};
+  p.outputs = gemm_outputs(args);
   if (p.m > 0 && args.weight.rows > 0) run(p);
 }
 

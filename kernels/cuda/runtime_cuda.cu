@@ -87,7 +87,6 @@ class CudaRuntime final : public Runtime {
     void* data = nullptr;
     return or_null(cudaMallocHost(&data, bytes), "cudaMallocHost") ? data : nullptr;
   }
-  void free_pinned(void* data) override { simt::check_cuda(cudaFreeHost(data), "cudaFreeHost"); }
 
   void copy_to_device(void* to, const void* from, size_t bytes, Stream stream) override {
     copy(to, from, bytes, cudaMemcpyHostToDevice, stream);

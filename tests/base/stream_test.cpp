@@ -69,7 +69,8 @@ TEST_CASE("an event orders two streams") {
   FakeDevices fake;
   OwnedStream producer(fake.device), consumer(fake.device);
   std::vector<char> made(1), seen(1);
-  StreamEvent ready(fake.device);
+  StreamEvent begin(fake.device), ready(fake.device);
+  begin.record(producer.get());
   fake.runtime->fill(made.data(), 5, 1, producer.get());
   ready.record(producer.get());
   ready.wait(consumer.get());
@@ -80,6 +81,7 @@ TEST_CASE("an event orders two streams") {
   synchronize(consumer.get());
   CHECK(seen[0] == 5);
   CHECK(ready.is_done());
+  CHECK(ready.milliseconds_since(begin) == fake.runtime->milliseconds(nullptr, nullptr));
 }
 
 TEST_CASE("copies between devices that differ are refused") {

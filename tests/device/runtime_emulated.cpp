@@ -17,7 +17,6 @@ class EmulatedRuntime final : public Runtime {
   void* allocate(int, size_t bytes) override { return simt::device_alloc(bytes); }
   void free(int, void* data) override { simt::device_free(data); }
   void* allocate_pinned(size_t bytes) override { return ::operator new(bytes); }
-  void free_pinned(void* data) override { ::operator delete(data); }
 
   void copy_to_device(void* to, const void* from, size_t bytes, Stream) override {
     std::memcpy(to, from, bytes);

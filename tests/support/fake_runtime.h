@@ -49,7 +49,6 @@ class FakeRuntime final : public apprentice::Runtime {
     std::free(data);
   }
   void* allocate_pinned(size_t bytes) override { return std::malloc(bytes); }
-  void free_pinned(void* data) override { std::free(data); }
 
   void copy_to_device(void* to, const void* from, size_t bytes, Stream stream) override {
     copy(to, from, bytes, stream);
