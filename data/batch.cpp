@@ -17,7 +17,7 @@ Tensor gather(const ImageSet& set, const std::vector<int64_t>& ids) {
       "batch: set '{}' holds {} labels and {} bytes of pixels, expected {} of {}x{}x3", set.name,
       set.labels.size(), set.pixels.size(), set.count, set.height, set.width);
   Tensor pixels =
-      Tensor::empty({int64_t(ids.size()), set.height, set.width, set.channels}, Dtype::u8);
+      Tensor::empty({int64_t(ids.size()), set.height, set.width, set.channels}, Dtype::u8, {});
   uint8_t* to = pixels.data<uint8_t>();
   for (const int64_t id : ids) {
     check(id >= 0 && id < set.count, "batch: got sample {}, expected 0 to {}", id, set.count - 1);
@@ -29,6 +29,13 @@ Tensor gather(const ImageSet& set, const std::vector<int64_t>& ids) {
 
 }  // namespace
 
+Batch Batch::to(Device device) const {
+  Batch there = *this;
+  there.x = x.to(device);
+  there.labels = labels.to(device);
+  return there;
+}
+
 Batch make_batch(const ImageSet& set, const std::vector<int64_t>& ids,
                  const Augmentation& augmentation, uint64_t seed, int64_t epoch) {
   const int64_t n = int64_t(ids.size()), classes = int64_t(set.classes.size());
@@ -36,8 +43,8 @@ Batch make_batch(const ImageSet& set, const std::vector<int64_t>& ids,
   Batch batch;
   batch.ids = ids;
   batch.epoch = epoch;
-  batch.x = Tensor::empty({n, set.height, set.width, set.channels});
-  batch.labels = Tensor::empty({n}, Dtype::i64);
+  batch.x = Tensor::empty({n, set.height, set.width, set.channels}, Dtype::f32, {});
+  batch.labels = Tensor::empty({n}, Dtype::i64, {});
   std::vector<int32_t> shifts(size_t(2 * n));
   std::vector<uint8_t> mirrors(size_t(n), 0);
   for (int64_t i = 0; i < n; ++i) {

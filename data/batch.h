@@ -12,14 +12,16 @@ namespace apprentice::data {
 struct Batch {
   Tensor x;       ///< [n, h, w, c] f32, normalised and augmented
   Tensor labels;  ///< [n] i64
-  /// Index of each sample in its set.
+  /// Index of each sample in its set; stays on the host.
   std::vector<int64_t> ids;
   int64_t epoch = 0, index = 0;  ///< which batch of which epoch
 
   int64_t size() const { return int64_t(ids.size()); }
+  /// The same on another device, copied in its current stream; *this if it lies there.
+  Batch to(Device device) const;
 };
 
-/// Samples `ids` of `set`, in that order, as the loader would give them in `epoch` under `seed`.
+/// Samples `ids` of `set`, in that order, on the CPU, as the loader would give them in `epoch` under `seed`.
 /// Error if an id is not in the set or its label is no class; ShapeError if the sizes of the set do
 /// not agree.
 Batch make_batch(const ImageSet& set, const std::vector<int64_t>& ids,

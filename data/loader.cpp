@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <apprentice/base/error.h>
+#include <apprentice/base/runtime.h>
 
 namespace apprentice::data {
 
@@ -28,6 +29,7 @@ class Loader::Impl {
                        options.workers);
     check<ConfigError>(options.prefetch > 0, "loader: prefetch is {}, expected 1 or more",
                        options.prefetch);
+    require_device(options.device);
     for (int i = 0; i < options.workers; ++i) {
       workers_.emplace_back([this](const std::stop_token& stop) { work(stop); });
     }
@@ -51,6 +53,24 @@ class Loader::Impl {
   }
 
   std::optional<Batch> next() {
+    std::optional<Batch> batch = next_on_host();
+    if (batch) batch = batch->to(options_.device);
+    return batch;
+  }
+
+  Cursor cursor() const {
+    if (cursor_.batch < batches()) return cursor_;
+    return {cursor_.epoch + 1, 0};
+  }
+
+ private:
+  struct Slot {
+    Batch batch;
+    std::exception_ptr error;
+    bool done = false;
+  };
+
+  std::optional<Batch> next_on_host() {
     if (!order_ || cursor_.batch >= batches()) return std::nullopt;
     if (workers_.empty()) {
       Batch batch = prepare(*order_, cursor_);
@@ -69,18 +89,6 @@ class Loader::Impl {
     if (slot->error) std::rethrow_exception(slot->error);
     return std::move(slot->batch);
   }
-
-  Cursor cursor() const {
-    if (cursor_.batch < batches()) return cursor_;
-    return {cursor_.epoch + 1, 0};
-  }
-
- private:
-  struct Slot {
-    Batch batch;
-    std::exception_ptr error;
-    bool done = false;
-  };
 
   Batch prepare(const std::vector<int64_t>& order, Cursor at) const {
     const auto [begin, end] = sampler_.range(at.batch);

@@ -20,17 +20,20 @@ struct LoaderOptions {
   int workers = 0;
   /// Batches that are held ready at most, those under preparation included.
   int prefetch = 4;
+  /// Where batches lie: x and labels. next() gives it work in its current stream and does not wait.
+  Device device{};
 };
 
 /// Gives the batches of a set, epoch by epoch. The batches, and their order, are a pure function of
-/// (set, options other than workers and prefetch, epoch): the same for any number of workers and
-/// after a resume.
+/// (set, options other than workers, prefetch and device, epoch): the same for any number of workers
+/// and after a resume.
 ///
 ///   loader.start(epoch);
 ///   while (auto batch = loader.next()) ...
 class Loader {
  public:
-  /// Error if the batch is not positive or workers or prefetch make no sense.
+  /// Error if the batch is not positive or workers or prefetch make no sense; DeviceError if the
+  /// device is not there.
   Loader(std::shared_ptr<const ImageSet> set, LoaderOptions options);
   ~Loader();
   Loader(const Loader&) = delete;

@@ -6,6 +6,7 @@
 #include <apprentice/data/find.h>
 #include <apprentice/data/loader.h>
 
+#include "support/fake_runtime.h"
 #include "support/throws.h"
 
 using namespace apprentice;
@@ -145,4 +146,21 @@ TEST_CASE("a loader can be dropped while its workers are busy") {
     loader.start(i);
     if (i % 2 == 0) CHECK(loader.next()->epoch == i);
   }
+}
+
+TEST_CASE("a loader of a device gives the same batches there, without waiting for it") {
+  const FakeDevices devices;
+  LoaderOptions there = options(GENERATE(0, 2));
+  there.device = devices.device;
+  Loader loader(shapes(), there), expected(shapes(), options(0));
+  loader.start(1, 2);
+  expected.start(1, 2);
+  const auto batch = loader.next();
+  REQUIRE(batch);
+  CHECK(batch->x.device() == devices.device);
+  CHECK(batch->labels.device() == devices.device);
+  CHECK(devices.runtime->waiting(nullptr) > 0);
+  CHECK(equal(*batch, *expected.next()));
+  there.device.index = 1;
+  CHECK(throws<DeviceError>([&] { Loader(shapes(), there); }, "emulated:1") == "");
 }
