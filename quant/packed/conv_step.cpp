@@ -15,7 +15,7 @@ class ConvStep final : public Step {
   using Op = kernels::LowbitConv2d<Bits>;
 
   ConvStep(const SafetensorsFile& file, const Layer& l, const Activation& in,
-           const Activation& shortcut, const kernels::Preference& preference) {
+           const Activation& shortcut, const Options& options) {
     layer = l;
     two_step_ = layer.weights == "ttq";
     x = in;
@@ -26,8 +26,8 @@ class ConvStep final : public Step {
     info.weights = layer.out * taps();
     info.macs = info.weights * y.height * y.width;
     read_steps(file);
-    constants_ = read_constants(file, *this, two_step_);
-    prepare(read_weights(file), preference);
+    constants_ = read_constants(file, *this, options.device, two_step_);
+    prepare(read_weights(file), options);
   }
 
   void run(const Chunk& chunk) const override {
@@ -38,18 +38,18 @@ class ConvStep final : public Step {
     }
     args.y = y.view<uint8_t>(chunk.y, chunk.images);
     args.prepacked = prepacked_.get();
-    if (!chunk.trace) return kernel_->run(args, {});
-    std::vector<int32_t> acc(size_t(args.y.numel())), negative(two_step_ ? acc.size() : 0);
-    args.acc = {acc.data(), args.y.sizes};
-    if (two_step_) args.acc_negative = {negative.data(), args.y.sizes};
-    kernel_->run(args, {});
-    LayerTrace trace;
-    trace.layer = &layer;
-    trace.first_image = chunk.first;
-    trace.acc = args.acc;
-    trace.acc_negative = args.acc_negative;
-    trace.codes = args.y;
-    (*chunk.trace)(trace);
+    if (!chunk.trace) return kernel_->run(args, chunk.stream);
+    const size_t bytes = size_t(args.y.numel()) * sizeof(int32_t);
+    const Buffer acc(bytes, chunk.stream.device);
+    const Buffer negative(two_step_ ? bytes : 0, chunk.stream.device);
+    args.acc = {static_cast<int32_t*>(acc.data()), args.y.sizes};
+    if (two_step_) args.acc_negative = {static_cast<int32_t*>(negative.data()), args.y.sizes};
+    kernel_->run(args, chunk.stream);
+    LayerTrace made;
+    made.acc = args.acc;
+    made.acc_negative = args.acc_negative;
+    made.codes = args.y;
+    hand_out(chunk, layer, made);
   }
 
  private:
@@ -102,12 +102,12 @@ class ConvStep final : public Step {
     return codes;
   }
 
-  void prepare(const kernels::PackedCodes<Bits>& codes, const kernels::Preference& preference) {
+  void prepare(const kernels::PackedCodes<Bits>& codes, const Options& options) {
     auto args = arguments();
     args.x.sizes = {1, x.height, x.width, x.channels};
     args.weight = codes;
     args.y.sizes = {1, y.height, y.width, y.channels};
-    kernel_ = &choose<Op>(args, preference, *this);
+    kernel_ = &choose<Op>(args, options, *this);
     prepacked_ = prepack(*kernel_, args, *this);
   }
 
@@ -133,11 +133,11 @@ class ConvStep final : public Step {
 
 std::unique_ptr<Step> make_conv(const SafetensorsFile& file, const Layer& layer,
                                 const Activation& x, const Activation& residual,
-                                const kernels::Preference& preference) {
+                                const Options& options) {
   if (layer.weights == "int4") {
-    return std::make_unique<ConvStep<4>>(file, layer, x, residual, preference);
+    return std::make_unique<ConvStep<4>>(file, layer, x, residual, options);
   }
-  return std::make_unique<ConvStep<2>>(file, layer, x, residual, preference);
+  return std::make_unique<ConvStep<2>>(file, layer, x, residual, options);
 }
 
 }  // namespace apprentice::packed

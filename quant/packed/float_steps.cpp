@@ -6,8 +6,8 @@ namespace apprentice::packed {
 namespace {
 
 /// Gives back weights that the kernel reads in its own form.
-void drop(std::vector<float>& weights, Step& step) {
-  step.memory -= int64_t(weights.size() * sizeof(float));
+void drop(Numbers& weights, Step& step) {
+  step.memory -= weights.bytes();
   weights = {};
 }
 
@@ -15,8 +15,7 @@ class Stem final : public Step {
  public:
   using Op = kernels::OrderedConv2d;
 
-  Stem(const SafetensorsFile& file, const Layer& l, const Activation& in,
-       const kernels::Preference& preference) {
+  Stem(const SafetensorsFile& file, const Layer& l, const Activation& in, const Options& options) {
     layer = l;
     x = in;
     y = output_map(file, layer, x);
@@ -24,9 +23,9 @@ class Stem final : public Step {
     info.stored = "f32";
     info.weights = shape.numel();
     info.macs = info.weights * y.height * y.width;
-    weight_ = read_floats(file, *this, "weight", shape);
-    constants_ = read_constants(file, *this, false);
-    kernel_ = &choose<Op>(arguments(), preference, *this);
+    weight_ = Numbers(read_floats(file, *this, "weight", shape), options.device);
+    constants_ = read_constants(file, *this, options.device, false);
+    kernel_ = &choose<Op>(arguments(), options, *this);
     prepacked_ = prepack(*kernel_, arguments(), *this);
     if (prepacked_) drop(weight_, *this);
   }
@@ -36,16 +35,14 @@ class Stem final : public Step {
     args.prepacked = prepacked_.get();
     args.x = x.view<const float>(chunk.x, chunk.images);
     args.y = y.view<uint8_t>(chunk.y, chunk.images);
-    if (!chunk.trace) return kernel_->run(args, {});
-    std::vector<float> sums(size_t(args.y.numel()));
-    args.sums = {sums.data(), args.y.sizes};
-    kernel_->run(args, {});
-    LayerTrace trace;
-    trace.layer = &layer;
-    trace.first_image = chunk.first;
-    trace.sums = args.sums;
-    trace.codes = args.y;
-    (*chunk.trace)(trace);
+    if (!chunk.trace) return kernel_->run(args, chunk.stream);
+    const Buffer sums(size_t(args.y.numel()) * sizeof(float), chunk.stream.device);
+    args.sums = {static_cast<float*>(sums.data()), args.y.sizes};
+    kernel_->run(args, chunk.stream);
+    LayerTrace made;
+    made.sums = args.sums;
+    made.codes = args.y;
+    hand_out(chunk, layer, made);
   }
 
  private:
@@ -57,7 +54,7 @@ class Stem final : public Step {
     return args;
   }
 
-  std::vector<float> weight_;
+  Numbers weight_;
   Constants constants_;
   const kernels::Kernel<Op>* kernel_;
   std::shared_ptr<const kernels::Prepacked> prepacked_;
@@ -68,7 +65,7 @@ class Linear final : public Step {
   using Op = kernels::OrderedLinear;
 
   Linear(const SafetensorsFile& file, const Layer& l, const Activation& in,
-         const kernels::Preference& preference) {
+         const Options& options) {
     layer = l;
     x = in;
     check<DamagedFile>(x.channels == layer.in, "{}: layer '{}': in is {}, but activation {} has {}",
@@ -77,9 +74,10 @@ class Linear final : public Step {
     info.stored = "f32";
     info.weights = layer.out * layer.in + layer.out;
     info.macs = layer.out * layer.in;
-    weight_ = read_floats(file, *this, "weight", {layer.out, layer.in});
-    bias_ = read_floats(file, *this, "bias", {layer.out});
-    kernel_ = &choose<Op>(arguments(), preference, *this);
+    const Shape shape = {layer.out, layer.in};
+    weight_ = Numbers(read_floats(file, *this, "weight", shape), options.device);
+    bias_ = Numbers(read_floats(file, *this, "bias", {layer.out}), options.device);
+    kernel_ = &choose<Op>(arguments(), options, *this);
     prepacked_ = prepack(*kernel_, arguments(), *this);
     if (prepacked_) drop(weight_, *this);
   }
@@ -89,19 +87,21 @@ class Linear final : public Step {
     args.prepacked = prepacked_.get();
     args.x = {static_cast<const float*>(chunk.x), {chunk.images, layer.in}};
     args.y = {static_cast<float*>(chunk.y), {chunk.images, layer.out}};
-    kernel_->run(args, {});
-    trace_values(chunk, layer, y);
+    kernel_->run(args, chunk.stream);
+    LayerTrace made;
+    made.values = args.y;
+    hand_out(chunk, layer, made);
   }
 
  private:
   Op::Args arguments() const {
     Op::Args args;
     args.w = {weight_.data(), {layer.out, layer.in}};
-    args.bias = {bias_.data(), {layer.out}};
+    args.bias = bias_.view();
     return args;
   }
 
-  std::vector<float> weight_, bias_;
+  Numbers weight_, bias_;
   const kernels::Kernel<Op>* kernel_;
   std::shared_ptr<const kernels::Prepacked> prepacked_;
 };
@@ -109,12 +109,12 @@ class Linear final : public Step {
 }  // namespace
 
 std::unique_ptr<Step> make_stem(const SafetensorsFile& file, const Layer& layer,
-                                const Activation& x, const kernels::Preference& preference) {
-  return std::make_unique<Stem>(file, layer, x, preference);
+                                const Activation& x, const Options& options) {
+  return std::make_unique<Stem>(file, layer, x, options);
 }
 std::unique_ptr<Step> make_linear(const SafetensorsFile& file, const Layer& layer,
-                                  const Activation& x, const kernels::Preference& preference) {
-  return std::make_unique<Linear>(file, layer, x, preference);
+                                  const Activation& x, const Options& options) {
+  return std::make_unique<Linear>(file, layer, x, options);
 }
 
 }  // namespace apprentice::packed

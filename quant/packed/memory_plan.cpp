@@ -12,6 +12,7 @@ constexpr int64_t kCacheLine = 64;
 
 MemoryPlan plan_memory(const std::vector<Lifetime>& blocks) {
   MemoryPlan plan;
+  plan.blocks = blocks;
   plan.offset.assign(blocks.size(), 0);
   std::vector<size_t> order(blocks.size());
   std::iota(order.begin(), order.end(), size_t(0));

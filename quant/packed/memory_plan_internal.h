@@ -13,7 +13,8 @@ struct Lifetime {
 
 /// Where blocks lie in one arena: those that live at the same time never overlap.
 struct MemoryPlan {
-  std::vector<int64_t> offset;  ///< multiples of a cache line
+  std::vector<Lifetime> blocks;
+  std::vector<int64_t> offset;  ///< of each, multiples of a cache line
   int64_t bytes = 0;            ///< of the arena
 };
 

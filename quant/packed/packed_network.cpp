@@ -6,11 +6,14 @@
 #include <map>
 #include <set>
 
+#include <apprentice/base/device_allocator.h>
 #include <apprentice/packed/executor_internal.h>
 
 namespace apprentice::packed {
 
 struct PackedNetwork::State {
+  explicit State(Device device) : executor(device) {}
+
   Description description;
   std::map<std::string, std::string> metadata;
   Executor executor;
@@ -27,18 +30,21 @@ namespace {
 
 std::unique_ptr<Step> make_step(const SafetensorsFile& file, const Layer& layer,
                                 const Activation& x, const Activation& residual,
-                                const kernels::Preference& preference) {
-  if (layer.op == "stem") return make_stem(file, layer, x, preference);
-  if (layer.op == "conv") return make_conv(file, layer, x, residual, preference);
-  if (layer.op == "max_pool") return make_max_pool(file, layer, x, preference);
-  if (layer.op == "global_avg_pool") return make_global_pool(layer, x, preference);
-  return make_linear(file, layer, x, preference);
+                                const Options& options) {
+  if (layer.op == "stem") return make_stem(file, layer, x, options);
+  if (layer.op == "conv") return make_conv(file, layer, x, residual, options);
+  if (layer.op == "max_pool") return make_max_pool(file, layer, x, options);
+  if (layer.op == "global_avg_pool") return make_global_pool(layer, x, options);
+  return make_linear(file, layer, x, options);
 }
 
 }  // namespace
 
 void PackedNetwork::State::load(const SafetensorsFile& file, const Options& options) {
   threads = options.threads;
+  const DeviceGuard device(options.device);
+  const StreamGuard queue({options.device});
+  const MemoryLabel label("packed weights");
   const Activation input = {description.height, description.width, description.channels};
   std::map<int64_t, int> maker = {{0, -1}};
   const auto activation = [&](int64_t id) -> const Activation& {
@@ -46,7 +52,7 @@ void PackedNetwork::State::load(const SafetensorsFile& file, const Options& opti
   };
   for (const Layer& layer : description.layers) {
     const Activation residual = layer.residual < 0 ? Activation() : activation(layer.residual);
-    auto step = make_step(file, layer, activation(layer.x), residual, options.kernels);
+    auto step = make_step(file, layer, activation(layer.x), residual, options);
     step->info.name = layer.name;
     step->info.op = layer.op;
     step->info.y = {step->y.height, step->y.width, step->y.channels};
@@ -55,6 +61,7 @@ void PackedNetwork::State::load(const SafetensorsFile& file, const Options& opti
     executor.add(std::move(step), maker.at(layer.x), shortcut);
     maker[layer.y] = int(infos.size()) - 1;
   }
+  executor.finish();
   check_tensors(file);
   const kernels::Preference& wanted = options.kernels;
   const bool found = std::any_of(infos.begin(), infos.end(), [&](const LayerInfo& info) {
@@ -109,7 +116,7 @@ PackedNetwork PackedNetwork::load(const SafetensorsFile& file, const Options& op
                      file.name(), format, kFormat);
   check<DamagedFile>(schema == kSchema, "{}: schema of the packed model is '{}', expected '{}'",
                      file.name(), schema, kSchema);
-  auto state = std::make_unique<State>();
+  auto state = std::make_unique<State>(options.device);
   state->description = from_json(file.metadata(kNetworkKey), file.name());
   check<ConfigError>(!state->description.weights_only,
                      "{}: only the weights are packed (32-bit activations), so low-bit kernels "
@@ -121,13 +128,26 @@ PackedNetwork PackedNetwork::load(const SafetensorsFile& file, const Options& op
 }
 
 void PackedNetwork::forward(View4<const float> x, View2<float> logits, const Trace& trace) {
-  state_->run({x, logits, trace ? &trace : nullptr, nullptr});
+  Batch batch{x, logits, current_stream(device())};
+  batch.trace = trace ? &trace : nullptr;
+  state_->run(batch);
+}
+
+void PackedNetwork::enqueue(View4<const float> x, View2<float> logits, Stream stream) {
+  check<DeviceError>(stream.device == device(),
+                     "packed network: x and a stream of {}, expected of {}", stream.device.str(),
+                     device().str());
+  Batch batch{x, logits, stream};
+  batch.on_host = device().is_cpu();
+  state_->run(batch);
 }
 
 void PackedNetwork::profile(View4<const float> x, View2<float> logits,
                             std::vector<double>& seconds) {
   seconds.resize(layers().size());
-  state_->run({x, logits, nullptr, &seconds});
+  Batch batch{x, logits, current_stream(device())};
+  batch.seconds = &seconds;
+  state_->run(batch);
 }
 
 PackedNetwork::PackedNetwork(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -135,6 +155,7 @@ PackedNetwork::PackedNetwork(PackedNetwork&&) noexcept = default;
 PackedNetwork& PackedNetwork::operator=(PackedNetwork&&) noexcept = default;
 PackedNetwork::~PackedNetwork() = default;
 
+Device PackedNetwork::device() const { return state_->executor.device(); }
 int64_t PackedNetwork::classes() const { return state_->description.layers.back().out; }
 const Description& PackedNetwork::description() const { return state_->description; }
 const std::vector<LayerInfo>& PackedNetwork::layers() const { return state_->infos; }
@@ -148,6 +169,15 @@ int64_t PackedNetwork::weight_bytes() const {
 }
 int64_t PackedNetwork::activation_bytes(int64_t images) const {
   return state_->executor.schedule(images).memory.bytes;
+}
+std::vector<PlannedBlock> PackedNetwork::memory_plan(int64_t images) const {
+  const MemoryPlan plan = state_->executor.schedule(images).memory;
+  std::vector<PlannedBlock> blocks;
+  for (size_t i = 0; i < plan.blocks.size(); ++i) {
+    const Lifetime& block = plan.blocks[i];
+    blocks.push_back({plan.offset[i], block.bytes, block.first, block.last});
+  }
+  return blocks;
 }
 
 }  // namespace apprentice::packed

@@ -10,24 +10,21 @@ class MaxPool final : public Step {
   using Op = kernels::MaxPool2d<uint8_t>;
 
   MaxPool(const SafetensorsFile& file, const Layer& l, const Activation& in,
-          const kernels::Preference& preference) {
+          const Options& options) {
     layer = l;
     x = in;
     y = window_map(file, layer, x);
-    kernel_ = &choose<Op>(arguments(), preference, *this);
+    kernel_ = &choose<Op>(arguments(), options, *this);
   }
 
   void run(const Chunk& chunk) const override {
     Op::Args args = arguments();
     args.x = x.view<const uint8_t>(chunk.x, chunk.images);
     args.y = y.view<uint8_t>(chunk.y, chunk.images);
-    kernel_->run(args, {});
-    if (!chunk.trace) return;
-    LayerTrace trace;
-    trace.layer = &layer;
-    trace.first_image = chunk.first;
-    trace.codes = args.y;
-    (*chunk.trace)(trace);
+    kernel_->run(args, chunk.stream);
+    LayerTrace made;
+    made.codes = args.y;
+    hand_out(chunk, layer, made);
   }
 
  private:
@@ -46,11 +43,11 @@ class GlobalPool final : public Step {
  public:
   using Op = kernels::OrderedPool<uint8_t>;
 
-  GlobalPool(const Layer& l, const Activation& in, const kernels::Preference& preference) {
+  GlobalPool(const Layer& l, const Activation& in, const Options& options) {
     layer = l;
     x = in;
     y.channels = x.channels;
-    kernel_ = &choose<Op>(Op::Args{}, preference, *this);
+    kernel_ = &choose<Op>(Op::Args{}, options, *this);
   }
 
   void run(const Chunk& chunk) const override {
@@ -58,8 +55,10 @@ class GlobalPool final : public Step {
     args.x = x.view<const uint8_t>(chunk.x, chunk.images);
     args.step = layer.step;
     args.y = {static_cast<float*>(chunk.y), {chunk.images, y.channels}};
-    kernel_->run(args, {});
-    trace_values(chunk, layer, y);
+    kernel_->run(args, chunk.stream);
+    LayerTrace made;
+    made.values = args.y;
+    hand_out(chunk, layer, made);
   }
 
  private:
@@ -69,12 +68,12 @@ class GlobalPool final : public Step {
 }  // namespace
 
 std::unique_ptr<Step> make_max_pool(const SafetensorsFile& file, const Layer& layer,
-                                    const Activation& x, const kernels::Preference& preference) {
-  return std::make_unique<MaxPool>(file, layer, x, preference);
+                                    const Activation& x, const Options& options) {
+  return std::make_unique<MaxPool>(file, layer, x, options);
 }
 std::unique_ptr<Step> make_global_pool(const Layer& layer, const Activation& x,
-                                       const kernels::Preference& preference) {
-  return std::make_unique<GlobalPool>(layer, x, preference);
+                                       const Options& options) {
+  return std::make_unique<GlobalPool>(layer, x, options);
 }
 
 }  // namespace apprentice::packed

@@ -1,8 +1,14 @@
 #include <cmath>
 
+#include <apprentice/base/stream.h>
 #include <apprentice/packed/step_internal.h>
 
 namespace apprentice::packed {
+
+Numbers::Numbers(const std::vector<float>& values, Device device) : size_(int64_t(values.size())) {
+  memory_ = std::make_unique<Buffer>(size_t(bytes()), device);
+  copy_bytes(memory_->data(), device, values.data(), {}, size_t(bytes()), current_stream(device));
+}
 
 std::vector<float> read_floats(const SafetensorsFile& file, Step& step, const std::string& suffix,
                                const Shape& shape) {
@@ -21,20 +27,19 @@ std::vector<float> read_floats(const SafetensorsFile& file, Step& step, const st
   return values;
 }
 
-Constants read_constants(const SafetensorsFile& file, Step& step, bool two_step) {
-  const Shape shape = {step.layer.out};
+Constants read_constants(const SafetensorsFile& file, Step& step, Device device, bool two_step) {
+  const auto read = [&](const char* suffix) {
+    return Numbers(read_floats(file, step, suffix, {step.layer.out}), device);
+  };
   Constants constants;
-  constants.a = read_floats(file, step, "a", shape);
-  constants.b = read_floats(file, step, "b", shape);
-  if (two_step) constants.a_negative = read_floats(file, step, "a_neg", shape);
+  constants.a = read("a");
+  constants.b = read("b");
+  if (two_step) constants.a_negative = read("a_neg");
   return constants;
 }
 
 kernels::Epilogue Constants::epilogue(const Layer& layer) const {
-  const auto view = [](const std::vector<float>& values) {
-    return View1<const float>{values.empty() ? nullptr : values.data(), {int64_t(values.size())}};
-  };
-  return {view(a), view(a_negative), view(b), layer.r, layer.max_code};
+  return {a.view(), a_negative.view(), b.view(), layer.r, layer.max_code};
 }
 
 kernels::Conv2dGeometry geometry_of(const Layer& layer) {
@@ -44,13 +49,42 @@ kernels::Conv2dGeometry geometry_of(const Layer& layer) {
   return geometry;
 }
 
-void trace_values(const Chunk& chunk, const Layer& layer, const Activation& y) {
+namespace {
+
+/// Copies of what lies in the memory of another device.
+class HostCopies {
+ public:
+  explicit HostCopies(Stream stream) : stream_(stream) {}
+
+  /// `view` on the host, once the stream has written it.
+  template <class T, int R>
+  void bring(View<const T, R>& view) {
+    if (!view || stream_.device.is_cpu()) return;
+    const size_t bytes = size_t(view.numel()) * sizeof(T);
+    memory_.push_back(std::make_unique<Buffer>(bytes));
+    void* const to = memory_.back()->data();
+    copy_bytes(to, {}, view.data, stream_.device, bytes, stream_);
+    view.data = static_cast<const T*>(to);
+  }
+
+ private:
+  Stream stream_;
+  std::vector<std::unique_ptr<Buffer>> memory_;
+};
+
+}  // namespace
+
+void hand_out(const Chunk& chunk, const Layer& layer, LayerTrace made) {
   if (!chunk.trace) return;
-  LayerTrace trace;
-  trace.layer = &layer;
-  trace.first_image = chunk.first;
-  trace.values = {static_cast<const float*>(chunk.y), {chunk.images, y.channels}};
-  (*chunk.trace)(trace);
+  made.layer = &layer;
+  made.first_image = chunk.first;
+  HostCopies copies(chunk.stream);
+  copies.bring(made.acc);
+  copies.bring(made.acc_negative);
+  copies.bring(made.sums);
+  copies.bring(made.codes);
+  copies.bring(made.values);
+  (*chunk.trace)(made);
 }
 
 Activation window_map(const SafetensorsFile& file, const Layer& layer, const Activation& x) {

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include <apprentice/base/buffer.h>
 #include <apprentice/base/safetensors.h>
 #include <apprentice/kernels/conv2d.h>
 #include <apprentice/kernels/epilogue.h>
@@ -28,7 +29,28 @@ struct Activation {
 struct Chunk {
   int64_t first = 0, images = 0;
   void *x = nullptr, *residual = nullptr, *y = nullptr;
+  Stream stream;                 ///< of the network's device, which takes the work
   const Trace* trace = nullptr;  ///< null: nobody listens
+};
+
+/// Numbers in the memory of a network's device, where its kernels read them.
+class Numbers {
+ public:
+  Numbers() = default;
+  /// The copy is made in the order of the device's current stream.
+  Numbers(const std::vector<float>& values, Device device);
+
+  int64_t size() const { return size_; }
+  int64_t bytes() const { return size_ * int64_t(sizeof(float)); }
+  /// Null if there are none.
+  const float* data() const {
+    return memory_ ? static_cast<const float*>(memory_->data()) : nullptr;
+  }
+  View1<const float> view() const { return {data(), {size_}}; }
+
+ private:
+  std::unique_ptr<Buffer> memory_;
+  int64_t size_ = 0;
 };
 
 /// One layer, ready to run: kernel chosen, weights prepacked.
@@ -44,52 +66,64 @@ class Step {
   bool team = false;   ///< its kernel may be run by a team of threads
 };
 
-/// The step of a layer that reads `x` (and `residual`). DamagedFile naming file, layer and tensor.
+using Options = PackedNetwork::Options;
+
+/// The step of a layer that reads `x` (and `residual`), with its weights in the memory of
+/// `options.device`, which is current. DamagedFile naming file, layer and tensor.
 std::unique_ptr<Step> make_stem(const SafetensorsFile& file, const Layer& layer,
-                                const Activation& x, const kernels::Preference& preference);
+                                const Activation& x, const Options& options);
 std::unique_ptr<Step> make_conv(const SafetensorsFile& file, const Layer& layer,
                                 const Activation& x, const Activation& residual,
-                                const kernels::Preference& preference);
+                                const Options& options);
 std::unique_ptr<Step> make_max_pool(const SafetensorsFile& file, const Layer& layer,
-                                    const Activation& x, const kernels::Preference& preference);
+                                    const Activation& x, const Options& options);
 std::unique_ptr<Step> make_global_pool(const Layer& layer, const Activation& x,
-                                       const kernels::Preference& preference);
+                                       const Options& options);
 std::unique_ptr<Step> make_linear(const SafetensorsFile& file, const Layer& layer,
-                                  const Activation& x, const kernels::Preference& preference);
+                                  const Activation& x, const Options& options);
 
 /// The tensor `layer.suffix` as f32 of this shape, all finite; adds to what `info` counts.
 std::vector<float> read_floats(const SafetensorsFile& file, Step& step, const std::string& suffix,
                                const Shape& shape);
 /// The f32 constants of the epilogue; `two_step` has a_neg too.
 struct Constants {
-  std::vector<float> a, a_negative, b;
+  Numbers a, a_negative, b;
   kernels::Epilogue epilogue(const Layer& layer) const;
 };
-Constants read_constants(const SafetensorsFile& file, Step& step, bool two_step);
-/// Hands out a row of values of each image, if somebody listens.
-void trace_values(const Chunk& chunk, const Layer& layer, const Activation& y);
+Constants read_constants(const SafetensorsFile& file, Step& step, Device device, bool two_step);
+/// Hands out what the layer's kernels made of a chunk, if somebody listens: on the host, once the
+/// device has made it.
+void hand_out(const Chunk& chunk, const Layer& layer, LayerTrace made);
 /// The map that a layer's windows over x give, of x's channels. DamagedFile if none fits.
 Activation window_map(const SafetensorsFile& file, const Layer& layer, const Activation& x);
 /// Output map of a stem or conv; DamagedFile if the window does not fit or channels disagree.
 Activation output_map(const SafetensorsFile& file, const Layer& layer, const Activation& x);
 kernels::Conv2dGeometry geometry_of(const Layer& layer);
 
-/// The kernel that `preference` gives for `args`, noted in the step with the refusals on the way.
-/// An operation that no kernel of the preferred family computes at all takes its best one.
+/// The device's kernel that `options` give for `args`, noted in the step with the refusals on the
+/// way. An operation that no kernel of the preferred family computes at all takes its best one.
+/// DeviceError naming the layer if none takes it.
 template <class Op>
-const kernels::Kernel<Op>& choose(const typename Op::Args& args,
-                                  const kernels::Preference& preference, Step& step) {
+const kernels::Kernel<Op>& choose(const typename Op::Args& args, const Options& options,
+                                  Step& step) {
   LayerInfo& info = step.info;
   const auto& table = kernels::kernel_table<Op>();
+  const Device::Kind where = options.device.kind;
   kernels::Preference wanted;
-  for (const auto& kernel : table.kernels()) {
-    if (kernel.family == preference.family) wanted = preference;
+  for (const auto& kernel : table.kernels(where)) {
+    if (kernel.family == options.kernels.family) wanted = options.kernels;
   }
-  const auto& chosen = table.select(args, wanted);
+  const auto& chosen = [&]() -> const kernels::Kernel<Op>& {
+    try {
+      return table.select(args, wanted, where);
+    } catch (const DeviceError& error) {
+      throw DeviceError(fmt::format("layer '{}': {}", step.layer.name, error.what()));
+    }
+  }();
   info.kernel = chosen.name;
   info.family = chosen.family;
   step.team = chosen.team;
-  for (const auto& kernel : table.kernels()) {
+  for (const auto& kernel : table.kernels(where)) {
     if (&kernel == &chosen) break;
     std::string reason = kernel.refuse ? kernel.refuse(args) : "";
     if (reason.empty() && kernel.yield) reason = kernel.yield(args);
