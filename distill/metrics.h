@@ -2,6 +2,7 @@
 
 #include <functional>
 
+#include <apprentice/base/device.h>
 #include <apprentice/data/batch.h>
 #include <apprentice/data/dataset.h>
 #include <apprentice/nn/module.h>
@@ -23,6 +24,7 @@ struct Metrics {
 struct EvaluateOptions {
   int64_t batch = 256;
   int64_t images = 0;  ///< the first so many; 0: all
+  Device device = {};  ///< where `forward` takes its images
   /// Called after each batch with its logits and the images done so far; false ends the evaluation.
   std::function<bool(const data::Batch& batch, const Tensor& logits, int64_t done)> on_batch;
 };

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include <apprentice/base/device.h>
 #include <apprentice/data/loader.h>
 #include <apprentice/distill/event.h>
 #include <apprentice/distill/method.h>
@@ -29,6 +30,7 @@ struct TrainerOptions {
   bool fall_back = false;  ///< resume from an older checkpoint if the last one is damaged
   Listener listener;
   StopRequest stop_requested;  ///< may be empty
+  Device device = {};          ///< where the networks of the parts lie and are trained
 };
 
 /// The batches of a run: shuffled by its seed, all images, augmented.

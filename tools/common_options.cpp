@@ -6,6 +6,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include <apprentice/base/error.h>
+#include <apprentice/base/runtime.h>
 #include <apprentice/base/text.h>
 #include <apprentice/kernels/kernel_table.h>
 #include <apprentice/tools/verb.h>
@@ -47,6 +49,22 @@ void CommonOptions::apply() const {
   check_kernel();
   if (threads > 0) omp_set_num_threads(threads);
   kernels::default_preference() = {kernel, require_kernel};
+}
+
+void DeviceOption::add_to(CLI::App& app) {
+  app.add_option("--device", name, "Where networks run: cpu, cuda or cuda:N")
+      ->capture_default_str();
+}
+
+Device DeviceOption::get() const {
+  Device device;
+  try {
+    device = Device::parse(name);
+  } catch (const ConfigError& error) {
+    throw UsageError(fmt::format("--device: {}", error.what()));
+  }
+  require_device(device);
+  return device;
 }
 
 }  // namespace apprentice::tools

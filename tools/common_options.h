@@ -5,6 +5,8 @@
 
 #include <CLI/App.hpp>
 
+#include <apprentice/base/device.h>
+
 namespace apprentice::tools {
 
 /// Options that every verb takes.
@@ -20,6 +22,17 @@ struct CommonOptions {
   void check_kernel() const;
   /// Sets the thread count and the kernel preference of the process.
   void apply() const;
+};
+
+/// --device, of the verbs that compute on one. A run is the same on every device, so no recipe names
+/// it.
+struct DeviceOption {
+  std::string name = "cpu";
+
+  void add_to(CLI::App& app);
+  /// The device, after CommonOptions::apply(). UsageError for a text that names none, DeviceError
+  /// saying why if it is not there.
+  Device get() const;
 };
 
 }  // namespace apprentice::tools

@@ -16,6 +16,7 @@ ExitCode exit_code_of(const std::exception& error) {
     return kDamaged;
   if (is((CannotCreate*)nullptr)) return kCannotCreate;
   if (is((IoError*)nullptr)) return kIo;
+  if (is((DeviceError*)nullptr)) return kNoDevice;
   return kCheckFailed;
 }
 

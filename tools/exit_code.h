@@ -11,6 +11,7 @@ enum ExitCode {
   kUsage = 2,
   kDamaged = 65,
   kMissing = 66,
+  kNoDevice = 69,
   kCannotCreate = 73,
   kIo = 74,
   kStopped = 75,

@@ -21,6 +21,7 @@ using Json = nlohmann::ordered_json;
 
 struct RunOptions {
   CommonOptions common;
+  DeviceOption device;
   std::string recipe, output, store_logits;
   std::vector<std::string> set;
   bool resume = false, fall_back = false;
@@ -89,6 +90,7 @@ void print_result(const distill::TrainResult& result, const std::string& output,
 
 int run(const RunOptions& o, const std::function<void(distill::Recipe&)>& adjust) {
   o.common.apply();
+  const Device device = o.device.get();
   const distill::Recipe recipe = read_recipe(o, adjust);
   ProgressPrinter printer;
   distill::RunOptions options;
@@ -96,6 +98,7 @@ int run(const RunOptions& o, const std::function<void(distill::Recipe&)>& adjust
   options.make_model = [](const std::string& arch, int64_t classes, uint64_t seed) {
     return make_model(arch, {.classes = classes, .seed = seed});
   };
+  options.trainer.device = device;
   if (!o.store_logits.empty()) {
     options.trainer.listener = listen(printer);
     distill::store_logits(recipe, options, o.store_logits);
@@ -109,8 +112,12 @@ int run(const RunOptions& o, const std::function<void(distill::Recipe&)>& adjust
   }
   const distill::StopOnSignal signals;  // polled by the trainer, so not before
   const std::string output = o.output.empty() ? default_output(o.recipe) : o.output;
-  options.trainer = {output, o.resume, o.fall_back, listen(printer),
-                     distill::StopOnSignal::requested};
+  options.trainer = {.output = output,
+                     .resume = o.resume,
+                     .fall_back = o.fall_back,
+                     .listener = listen(printer),
+                     .stop_requested = distill::StopOnSignal::requested,
+                     .device = device};
   const distill::TrainResult result = distill::run_recipe(recipe, options);
   printer.finish();
   print_result(result, output, o.common.json);
@@ -134,6 +141,7 @@ std::function<int()> add_recipe_run(CLI::App& app,
       ->needs(resume);
   app.add_option("--store-logits", o->store_logits,
                  "Only run the teacher and store its logits here, for teacher.logits");
+  o->device.add_to(app);
   o->common.add_to(app);
   if (more_options) more_options(app);
   return [o, adjust] { return run(*o, adjust); };

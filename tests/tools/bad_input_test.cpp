@@ -1,5 +1,7 @@
 #include <catch2/catch.hpp>
 
+#include <filesystem>
+
 #include "tools/program.h"
 
 using apprentice::test::call;
@@ -42,6 +44,20 @@ TEST_CASE("a wrong call exits 2") {
     CHECK(call(arguments).code == 2);
   }
   CHECK_THAT(call("doctor --kernel vnnni").err, Contains("did you mean 'vnni'"));
+}
+
+TEST_CASE("a device that is none exits 2, one that is not there 69, before anything is written") {
+  const Tiny tiny;
+  const Called foo = tiny.train("--device foo");
+  CHECK(foo.code == 2);
+  CHECK_THAT(foo.err, Contains("device is 'foo', expected cpu, cuda or cuda:N"));
+  // No machine has so many.
+  const Called absent = tiny.train("--device cuda:99");
+  CHECK(absent.code == 69);
+  CHECK_THAT(absent.err, Contains("apprentice: device cuda"));
+  CHECK_THAT(call("eval nothing --data shapes10 --device cuda:99").err, Contains("device cuda"));
+  CHECK(!std::filesystem::exists(tiny.run));
+  CHECK(tiny.train("--device cpu").code == 0);
 }
 
 TEST_CASE("a result that cannot be written exits 74, and one that nobody reads on says nothing") {

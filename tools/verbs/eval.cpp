@@ -23,6 +23,7 @@ namespace {
 
 struct Options {
   CommonOptions common;
+  DeviceOption device;
   ModelArgument model;
   DataOptions data;
   std::string save_logits;
@@ -95,8 +96,11 @@ distill::Metrics evaluate(const Options& o, const Runnable& model, const data::I
 
 int run(const Options& o) {
   o.common.apply();
+  const Device device = o.device.get();
   const std::string path = o.model.path(o.common);
   const bool packed = quant::file_kind(path) == quant::FileKind::packed;
+  check<DeviceError>(!packed || device.is_cpu(), "{}: a packed network, which runs on the CPU only",
+                     path);
   const Runnable model = packed ? runnable_packed(path) : runnable_model(o);
   const data::ImageSet set = o.data.load(o.common);
   if (!o.save_logits.empty()) check_writable(o.save_logits);
@@ -136,6 +140,7 @@ APPRENTICE_UNIT(eval) {
                          app.add_option(
                              "--save-logits", o->save_logits,
                              "Write logits and labels here (safetensors), in the order of the set");
+                         o->device.add_to(app);
                          o->common.add_to(app);
                          return [o] { return run(*o); };
                        }});
