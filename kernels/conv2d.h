@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include <apprentice/base/view.h>
+#include <apprentice/kernels/precision.h>
 #include <apprentice/kernels/types.h>
 
 namespace apprentice::kernels {
@@ -36,7 +37,7 @@ struct Conv2dGeometry {
 /// Sizes must fit; no kernel checks them. Sums in T in any order. `exact` asks for a direct
 /// algorithm, by which sums of integers below 2^24 (f32) are exact (docs/numerics.md, rule 1);
 /// without it 3x3 windows may go by Winograd's F(4x4, 3x3), which rounds more
-/// (winograd_error_bound).
+/// (winograd_error_bound). `precision` allows to round x and w first.
 template <class T>
 struct Conv2d {
   static constexpr std::string_view name = "conv2d", types = types_of<T>;
@@ -48,6 +49,7 @@ struct Conv2d {
     Conv2dGeometry geometry;
     bool relu = false;
     bool exact = true;  ///< sums of integers below 2^24 are exact
+    Precision precision = Precision::f32;
   };
   /// Largest |y - exact| of one output by a direct algorithm: `taps` = kh*kw*ci products and up to
   /// two more terms, abs_sum the sum of the terms' absolute values (Higham 2002, section 3.1).
@@ -81,6 +83,7 @@ struct Conv2dBackwardData {
     View4<const T> grad_y, w;
     View4<T> grad_x;
     Conv2dGeometry geometry;
+    Precision precision = Precision::f32;
   };
 };
 
@@ -98,6 +101,7 @@ struct Conv2dBackwardWeight {
     View4<T> grad_w;
     View1<T> grad_bias;
     Conv2dGeometry geometry;
+    Precision precision = Precision::f32;
   };
 };
 

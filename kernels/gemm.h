@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include <apprentice/base/view.h>
+#include <apprentice/kernels/precision.h>
 #include <apprentice/kernels/types.h>
 
 namespace apprentice::kernels {
@@ -22,6 +23,7 @@ struct Gemm {
     View2<T> c;
     bool transpose_a = false, transpose_b = false;
     bool accumulate = false;
+    Precision precision = Precision::f32;  ///< to which a and b may be rounded
   };
   /// Largest |c - exact| of one output, abs_sum the sum of the absolute values of its k + 2 terms.
   static double error_bound(int64_t k, double abs_sum) {
