@@ -7,6 +7,7 @@
 
 #include <apprentice/packed/packed_network.h>
 
+#include "network_run.h"
 #include "plain_network.h"
 #include "support/throws.h"
 #include "tiny_network.h"
@@ -18,40 +19,11 @@ using packed::Layer;
 using packed::PackedNetwork;
 using test::Map;
 using test::PlainNetwork;
+using test::run;
+using test::Run;
 using test::throws;
 using test::TinyNetwork;
 using Kind = TinyNetwork::Kind;
-
-/// Logits and all traces, images joined: by layer, "acc", "negative", "sums", "codes", "values".
-struct Run {
-  std::vector<float> logits;
-  std::map<std::string, std::map<std::string, std::vector<double>>> trace;
-  friend bool operator==(const Run&, const Run&) = default;
-};
-
-template <class V>
-void append(std::vector<double>& to, const V& view) {
-  if (view) to.insert(to.end(), view.data, view.data + view.numel());
-}
-
-Run run(PackedNetwork& network, const std::vector<float>& x, bool traced) {
-  const int64_t n = int64_t(x.size()) / (9 * 8 * 3);
-  Run result;
-  result.logits.assign(size_t(n * 4), -1.0f);
-  packed::Trace trace;
-  if (traced) {
-    trace = [&](const packed::LayerTrace& t) {
-      auto& layer = result.trace[t.layer->name];
-      append(layer["acc"], t.acc);
-      append(layer["negative"], t.acc_negative);
-      append(layer["sums"], t.sums);
-      append(layer["codes"], t.codes);
-      append(layer["values"], t.values);
-    };
-  }
-  network.forward({x.data(), {n, 9, 8, 3}}, {result.logits.data(), {n, 4}}, trace);
-  return result;
-}
 
 /// What the plain loops make of the same images, in the same form.
 Run plain_run(const TinyNetwork& net, const std::vector<float>& x) {

@@ -22,8 +22,10 @@ namespace apprentice::test {
 ///   -> int4 1x1 20 (+ ternary 1x1 20 of the max_pool, zero point 128) -> pool -> linear 4
 /// Wide enough for the kernels of 6-bit (a, b) and 7-bit codes (c):
 ///   image 9x8x3 -> stem 32 -> ternary 36 -> int4 36 (+ plain) -> ttq 40 -> pool -> linear 4
+/// With more products a sum than tensor cores add, to be loaded only:
+///   image 9x8x3 -> stem 1x1 8200 -> int4 1 -> pool -> linear 4
 struct TinyNetwork {
-  enum class Kind { option_a, projection, wide };
+  enum class Kind { option_a, projection, wide, deep };
 
   packed::Description description;
   std::map<std::string, std::vector<float>> floats;
@@ -36,7 +38,8 @@ struct TinyNetwork {
     description.height = 9, description.width = 8, description.channels = 3;
     kind == Kind::option_a     ? add_option_a()
     : kind == Kind::projection ? add_projection()
-                               : add_wide();
+    : kind == Kind::wide       ? add_wide()
+                               : add_deep();
     metadata = {{packed::kFormatKey, packed::kFormat},
                 {packed::kSchemaKey, packed::kSchema},
                 {"arch", "tiny"}};
@@ -118,6 +121,12 @@ struct TinyNetwork {
     spread("c", 255, 1, 20);
     for (float& v : floats["c.a_neg"]) v *= 0.5f;
     add_head(4, 40);
+  }
+
+  void add_deep() {
+    add_conv("stem", "conv1", "", 0, 1, {3, 8200, 1, 1});
+    add_conv("conv", "a", "int4", 1, 2, {8200, 1, 3, 1});
+    add_head(2, 1);
   }
 
   void add_head(int64_t x, int64_t channels) {
