@@ -1,50 +1,82 @@
 #pragma once
 
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <span>
 #include <string_view>
 
 #include <apprentice/base/view.h>
 #include <apprentice/kernels/types.h>
 
+// One step of an optimizer, in place, for any number of parameters at once. What a run changes from
+// step to step is read from memory of the device, so that a captured graph of steps stays right;
+// the list of parameters is host memory, read before run() returns. Nothing at all is done where
+// skip[0] is not 0 (kernels/non_finite.h counts into such a word).
 namespace apprentice::kernels {
 
-/// One step of stochastic gradient descent, in one pass, in place:
+/// Stochastic gradient descent, with rate = T(learning_rate[0] * lr_scale):
 ///   g = grad + weight_decay * param
 ///   velocity = momentum * velocity + g,  d = nesterov ? g + momentum * velocity : velocity
-///   param -= learning_rate * d            (d = g if `velocity` is absent)
+///   param -= rate * d            (d = g if `velocity` is absent)
 ///   param, grad, velocity [n]; velocity starts at 0
+///   learning_rate [1]; skip [1] or absent
 /// Every operation is rounded to T in this order, so all kernels give the same bits.
 /// Source: Sutskever et al. 2013, without dampening.
 template <class T>
-struct SgdUpdate {
-  static constexpr std::string_view name = "sgd_update", types = types_of<T>;
-  struct Args {
+struct SgdStep {
+  static constexpr std::string_view name = "sgd_step", types = types_of<T>;
+  struct Parameter {
     View1<T> param;
     View1<const T> grad;
     View1<T> velocity;
-    T learning_rate = 0, momentum = 0, weight_decay = 0;
+    double lr_scale = 1;
+    T weight_decay = 0;
+  };
+  struct Args {
+    std::span<const Parameter> parameters;
+    View1<const double> learning_rate;
+    T momentum = 0;
     bool nesterov = false;
+    View1<const int64_t> skip{};
   };
 };
 
-/// One step of Adam, in place, `step` counting from 1:
-///   g = grad + weight_decay * param   (decoupled: g = grad, param *= 1 - learning_rate
-///   weight_decay)
+/// What Adam's update number `step`, counting from 1, takes: the learning rate, the learning rate /
+/// (1 - beta1^step), and 1 / (1 - beta2^step). Worked out on the host: devices differ in powers.
+using AdamNumbers = std::array<double, 3>;
+inline AdamNumbers adam_numbers(double learning_rate, double beta1, double beta2, int64_t step) {
+  return {learning_rate, learning_rate / (1 - std::pow(beta1, double(step))),
+          1 / (1 - std::pow(beta2, double(step)))};
+}
+
+/// Adam, where numbers [3] are adam_numbers(learning_rate, ..., step):
+///   g = grad + weight_decay * param
+///                    (decoupled: g = grad, param *= 1 - learning_rate lr_scale weight_decay)
 ///   first = beta1 first + (1 - beta1) g,  second = beta2 second + (1 - beta2) g^2
-///   param -= learning_rate / (1 - beta1^step) * first / (sqrt(second / (1 - beta2^step)) + eps)
-///   param, grad, first, second [n]; first and second start at 0
+///   param -= numbers[1] lr_scale first / (sqrt(second numbers[2]) + eps)
+///   param, grad, first, second [n]; first and second start at 0; skip [1] or absent
 /// Sources: Kingma and Ba 2015, arXiv:1412.6980, algorithm 1; Loshchilov and Hutter 2019,
 /// arXiv:1711.05101 (decoupled).
 template <class T>
-struct AdamUpdate {
-  static constexpr std::string_view name = "adam_update", types = types_of<T>;
-  struct Args {
+struct AdamStep {
+  static constexpr std::string_view name = "adam_step", types = types_of<T>;
+  struct Parameter {
     View1<T> param;
     View1<const T> grad;
     View1<T> first, second;
-    double learning_rate = 0, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
+    double lr_scale = 1, weight_decay = 0;
+  };
+  struct Args {
+    std::span<const Parameter> parameters;
+    View1<const double> numbers;
+    double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
     bool decoupled = false;
-    int64_t step = 1;
+    View1<const int64_t> skip{};
   };
 };
+
+/// Is there a word that tells a step to do nothing, and does it?
+inline bool skips(View1<const int64_t> skip) { return skip && skip(0) != 0; }
 
 }  // namespace apprentice::kernels

@@ -1,22 +1,26 @@
 #include <apprentice/nn/optimizer.h>
 
 #include <set>
+#include <utility>
 
 #include <apprentice/base/error.h>
+#include <apprentice/base/stream.h>
 #include <apprentice/kernels/kernel_table.h>
 #include <apprentice/kernels/optimizer.h>
 
 namespace apprentice::nn {
 namespace {
 
-template <class T>
-View1<T> flat(Tensor& tensor) {
-  return {tensor.data<T>(), {tensor.numel()}};
-}
-
-template <class T>
-View1<const T> flat(const Tensor& tensor) {
-  return {tensor.data<T>(), {tensor.numel()}};
+/// fn(group, parameter, gradient, group index, index) for every parameter of type T that has a
+/// gradient.
+template <class T, class Fn>
+void for_each(std::vector<ParameterGroup>& groups, const Fn& fn) {
+  for (size_t g = 0; g < groups.size(); ++g)
+    for (size_t i = 0; i < groups[g].parameters.size(); ++i) {
+      Tensor& parameter = groups[g].parameters[i].second;
+      const Tensor grad = parameter.grad();
+      if (grad.defined() && parameter.dtype() == dtype_of<T>) fn(groups[g], parameter, grad, g, i);
+    }
 }
 
 void check_range(const char* what, double value, double low, double below) {
@@ -31,6 +35,41 @@ Optimizer::Optimizer(std::vector<ParameterGroup> groups) : groups_(std::move(gro
   for (const ParameterGroup& group : groups_)
     for (const auto& [name, tensor] : group.parameters)
       check<ConfigError>(names.insert(name).second, "optimizer: parameter {} is given twice", name);
+}
+
+void Optimizer::step(double lr) {
+  prepare_step(lr);
+  apply_step();
+}
+
+void Optimizer::prepare_step(double lr) {
+  const std::vector<double> numbers = next_numbers(lr);
+  const Device device = this->device();
+  if (!numbers_.defined() || numbers_.device() != device)
+    numbers_ = Tensor::empty({int64_t(numbers.size())}, Dtype::f64, device);
+  copy_bytes(numbers_.bytes(), device, numbers.data(), {}, numbers.size() * sizeof(double),
+             current_stream(device));
+}
+
+Device Optimizer::device() const {
+  const Tensor* first = nullptr;
+  for (const ParameterGroup& group : groups_)
+    for (const auto& [name, tensor] : group.parameters) {
+      if (!first) first = &tensor;
+      check<DeviceError>(tensor.device() == first->device(),
+                         "optimizer: parameter {} is on {}, expected {} as the others are", name,
+                         tensor.device().str(), first->device().str());
+    }
+  return first ? first->device() : Device{};
+}
+
+Stream Optimizer::stream() const {
+  check(numbers_.defined(), "optimizer: apply_step() comes after prepare_step()");
+  return current_stream(numbers_.device());
+}
+
+View1<const int64_t> Optimizer::skip() const {
+  return skip_.defined() ? skip_.view<int64_t, 1>() : View1<const int64_t>{};
 }
 
 void Optimizer::zero_grad() {
@@ -57,7 +96,7 @@ std::vector<std::vector<Tensor>> Optimizer::zeros_like_parameters() const {
   for (const ParameterGroup& group : groups_) {
     all.emplace_back();
     for (const auto& [name, tensor] : group.parameters)
-      all.back().push_back(Tensor::zeros(tensor.shape(), tensor.dtype()));
+      all.back().push_back(tensor.new_zeros(tensor.shape()));
   }
   return all;
 }
@@ -78,20 +117,33 @@ Sgd::Sgd(std::vector<ParameterGroup> groups, const Options& options)
   if (options.momentum > 0) momentum_ = zeros_like_parameters();
 }
 
-void Sgd::step(double lr) {
-  for_each(
-      [&](const ParameterGroup& group, Tensor& parameter, const Tensor& grad, size_t g, size_t i) {
-        with_float(parameter.dtype(), "sgd", [&]<class T>() {
-          kernels::launch<kernels::SgdUpdate<T>>(
-              {.param = flat<T>(parameter),
-               .grad = flat<T>(grad),
-               .velocity = momentum_.empty() ? View1<T>{} : flat<T>(momentum_[g][i]),
-               .learning_rate = T(lr * group.lr_scale),
-               .momentum = T(options_.momentum),
-               .weight_decay = T(group.weight_decay),
-               .nesterov = options_.nesterov});
-        });
-      });
+std::vector<double> Sgd::next_numbers(double lr) { return {lr}; }
+
+template <class T>
+void Sgd::apply() {
+  using Step = kernels::SgdStep<T>;
+  std::vector<typename Step::Parameter> parameters;
+  for_each<T>(groups_, [&](const ParameterGroup& group, Tensor& parameter, const Tensor& grad,
+                           size_t g, size_t i) {
+    parameters.push_back(
+        {.param = parameter.flat<T>(),
+         .grad = grad.flat<T>(),
+         .velocity = momentum_.empty() ? View1<T>{} : momentum_[g][i].template flat<T>(),
+         .lr_scale = group.lr_scale,
+         .weight_decay = T(group.weight_decay)});
+  });
+  if (parameters.empty()) return;
+  kernels::launch<Step>({.parameters = parameters,
+                         .learning_rate = std::as_const(numbers_).flat<double>(),
+                         .momentum = T(options_.momentum),
+                         .nesterov = options_.nesterov,
+                         .skip = skip()},
+                        stream());
+}
+
+void Sgd::apply_step() {
+  apply<float>();
+  apply<double>();
 }
 
 StateDict Sgd::state() const {
@@ -105,30 +157,46 @@ Adam::Adam(std::vector<ParameterGroup> groups, const Options& options)
       options_(options),
       mean_(zeros_like_parameters()),
       square_(zeros_like_parameters()),
-      steps_(Tensor::zeros({1}, Dtype::i64)) {
+      steps_(Tensor::empty({1}, Dtype::i64, {})) {
+  *steps_.data<int64_t>() = 0;
   check_range("beta1", options.beta1, 0, 1);
   check_range("beta2", options.beta2, 0, 1);
   check<ConfigError>(options.eps > 0, "optimizer: eps is {}, expected more than 0", options.eps);
 }
 
-void Adam::step(double lr) {
+std::vector<double> Adam::next_numbers(double lr) {
   const int64_t step = ++*steps_.data<int64_t>();
-  for_each(
-      [&](const ParameterGroup& group, Tensor& parameter, const Tensor& grad, size_t g, size_t i) {
-        with_float(parameter.dtype(), "adam", [&]<class T>() {
-          kernels::launch<kernels::AdamUpdate<T>>({.param = flat<T>(parameter),
-                                                   .grad = flat<T>(grad),
-                                                   .first = flat<T>(mean_[g][i]),
-                                                   .second = flat<T>(square_[g][i]),
-                                                   .learning_rate = lr * group.lr_scale,
-                                                   .beta1 = options_.beta1,
-                                                   .beta2 = options_.beta2,
-                                                   .eps = options_.eps,
-                                                   .weight_decay = group.weight_decay,
-                                                   .decoupled = options_.decoupled,
-                                                   .step = step});
-        });
-      });
+  const auto numbers = kernels::adam_numbers(lr, options_.beta1, options_.beta2, step);
+  return {numbers.begin(), numbers.end()};
+}
+
+template <class T>
+void Adam::apply() {
+  using Step = kernels::AdamStep<T>;
+  std::vector<typename Step::Parameter> parameters;
+  for_each<T>(groups_, [&](const ParameterGroup& group, Tensor& parameter, const Tensor& grad,
+                           size_t g, size_t i) {
+    parameters.push_back({.param = parameter.flat<T>(),
+                          .grad = grad.flat<T>(),
+                          .first = mean_[g][i].template flat<T>(),
+                          .second = square_[g][i].template flat<T>(),
+                          .lr_scale = group.lr_scale,
+                          .weight_decay = group.weight_decay});
+  });
+  if (parameters.empty()) return;
+  kernels::launch<Step>({.parameters = parameters,
+                         .numbers = std::as_const(numbers_).flat<double>(),
+                         .beta1 = options_.beta1,
+                         .beta2 = options_.beta2,
+                         .eps = options_.eps,
+                         .decoupled = options_.decoupled,
+                         .skip = skip()},
+                        stream());
+}
+
+void Adam::apply_step() {
+  apply<float>();
+  apply<double>();
 }
 
 StateDict Adam::state() const {

@@ -14,7 +14,8 @@ struct ParameterGroup {
   double weight_decay = 0;  ///< see the optimizer for where it enters
 };
 
-/// Moves parameters against their gradients; parameters without a gradient stay. f32 or f64.
+/// Moves parameters against their gradients; parameters without a gradient stay. f32 or f64, all on
+/// one device (DeviceError).
 /// ConfigError if a name appears twice or an option is out of its range.
 class Optimizer {
  public:
@@ -23,8 +24,17 @@ class Optimizer {
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  /// One step at learning rate `lr`.
-  virtual void step(double lr) = 0;
+  /// One step at learning rate `lr`: both halves below.
+  void step(double lr);
+  /// Counts a step and hands what changes from step to step to the device, in its current stream,
+  /// without waiting.
+  void prepare_step(double lr);
+  /// The step itself: launches alone, which read those numbers on the device. So it may be captured
+  /// once and replayed, each time after a prepare_step().
+  virtual void apply_step() = 0;
+  /// From now on a step leaves everything as it is where `count` [1] i64, beside the parameters, is
+  /// not 0 when it runs: say, so many numbers of the gradients were not finite. Undefined: never.
+  void skip_where(Tensor count) { skip_ = std::move(count); }
   /// Forgets all gradients.
   void zero_grad();
   const std::vector<ParameterGroup>& groups() const { return groups_; }
@@ -37,24 +47,22 @@ class Optimizer {
   void load_state(const StateDict& state);
 
  protected:
+  /// What a step at learning rate `lr` reads, f64; counts the step.
+  virtual std::vector<double> next_numbers(double lr) = 0;
   /// Zeros like every parameter, as groups_.
   std::vector<std::vector<Tensor>> zeros_like_parameters() const;
   /// Adds `tensors` to `state` as "<prefix>.<parameter>".
   void name_state(const std::string& prefix, const std::vector<std::vector<Tensor>>& tensors,
                   StateDict& state) const;
-  /// Calls update(group, parameter, gradient, group index, index) for every parameter that has a
-  /// gradient.
-  template <class Update>
-  void for_each(Update&& update) {
-    for (size_t g = 0; g < groups_.size(); ++g)
-      for (size_t i = 0; i < groups_[g].parameters.size(); ++i) {
-        Tensor& parameter = groups_[g].parameters[i].second;
-        const Tensor grad = parameter.grad();
-        if (grad.defined()) update(groups_[g], parameter, grad, g, i);
-      }
-  }
+  /// Where the parameters are; DeviceError if that is not one place.
+  Device device() const;
+  /// Where apply_step() launches.
+  Stream stream() const;
+  View1<const int64_t> skip() const;
 
   std::vector<ParameterGroup> groups_;
+  Tensor numbers_;  ///< of the step prepared last, on the device
+  Tensor skip_;
 };
 
 /// Stochastic gradient descent, as in PyTorch (no dampening):
@@ -66,10 +74,16 @@ class Sgd final : public Optimizer {
     bool nesterov = false;
   };
   Sgd(std::vector<ParameterGroup> groups, const Options& options);
-  void step(double lr) override;
+  void apply_step() override;
   StateDict state() const override;
 
+ protected:
+  std::vector<double> next_numbers(double lr) override;
+
  private:
+  template <class T>
+  void apply();
+
   Options options_;
   std::vector<std::vector<Tensor>> momentum_;  ///< as groups_
 };
@@ -86,11 +100,17 @@ class Adam final : public Optimizer {
     bool decoupled = false;
   };
   Adam(std::vector<ParameterGroup> groups, const Options& options);
-  void step(double lr) override;
-  /// "mean.*", "square.*" and "steps" ([1] i64).
+  void apply_step() override;
+  /// "mean.*", "square.*" and "steps" ([1] i64, on the CPU).
   StateDict state() const override;
 
+ protected:
+  std::vector<double> next_numbers(double lr) override;
+
  private:
+  template <class T>
+  void apply();
+
   Options options_;
   std::vector<std::vector<Tensor>> mean_, square_;  ///< as groups_
   Tensor steps_;

@@ -8,15 +8,15 @@
 namespace apprentice::kernels {
 namespace {
 
-using Sgd = SgdUpdate<float>;
-using Adam = AdamUpdate<float>;
+using Sgd = SgdStep<float>;
+using Adam = AdamStep<float>;
 
 template <bool kNesterov>
-void sgd_with_velocity(const Sgd::Args& a) {
-  const int64_t n = a.param.numel();
-  float *param = a.param.data, *velocity = a.velocity.data;
-  const float* grad = a.grad.data;
-  const float rate = a.learning_rate, momentum = a.momentum, decay = a.weight_decay;
+void sgd_with_velocity(const Sgd::Parameter& p, float rate, float momentum) {
+  const int64_t n = p.param.numel();
+  float *param = p.param.data, *velocity = p.velocity.data;
+  const float* grad = p.grad.data;
+  const float decay = p.weight_decay;
 #pragma omp parallel for simd schedule(static) if (n >= kParallelElements)
   for (int64_t i = 0; i < n; ++i) {
     const float g = grad[i] + decay * param[i];
@@ -26,23 +26,34 @@ void sgd_with_velocity(const Sgd::Args& a) {
   }
 }
 
-void sgd_update(const Sgd::Args& a) {
-  if (a.velocity) return a.nesterov ? sgd_with_velocity<true>(a) : sgd_with_velocity<false>(a);
-  const float rate = a.learning_rate, decay = a.weight_decay;
-  map_binary(View1<const float>(a.param), a.grad, a.param,
-             [=](float param, float grad) { return param - rate * (grad + decay * param); });
+void sgd_without_velocity(const Sgd::Parameter& p, float rate) {
+  map_binary(
+      View1<const float>(p.param), p.grad, p.param,
+      [rate, decay = p.weight_decay](float v, float g) { return v - rate * (g + decay * v); });
 }
 
-void adam_update(const Adam::Args& a) {
-  const int64_t n = a.param.numel();
-  float *param = a.param.data, *first = a.first.data, *second = a.second.data;
-  const float* grad = a.grad.data;
+void sgd_step(const Sgd::Args& a) {
+  if (skips(a.skip)) return;
+  for (const Sgd::Parameter& p : a.parameters) {
+    const auto rate = float(a.learning_rate(0) * p.lr_scale);
+    if (!p.velocity)
+      sgd_without_velocity(p, rate);
+    else if (a.nesterov)
+      sgd_with_velocity<true>(p, rate, a.momentum);
+    else
+      sgd_with_velocity<false>(p, rate, a.momentum);
+  }
+}
+
+void adam_parameter(const Adam::Args& a, const Adam::Parameter& p) {
+  const int64_t n = p.param.numel();
+  float *param = p.param.data, *first = p.first.data, *second = p.second.data;
+  const float* grad = p.grad.data;
   const auto beta1 = float(a.beta1), beta2 = float(a.beta2), eps = float(a.eps);
   const auto rest1 = float(1 - a.beta1), rest2 = float(1 - a.beta2);
-  const auto rate = float(a.learning_rate / (1 - std::pow(a.beta1, double(a.step))));
-  const auto correct2 = float(1 / (1 - std::pow(a.beta2, double(a.step))));
-  const auto decay = float(a.decoupled ? 0.0 : a.weight_decay);
-  const auto shrink = float(a.decoupled ? 1 - a.learning_rate * a.weight_decay : 1.0);
+  const auto rate = float(a.numbers(1) * p.lr_scale), correct2 = float(a.numbers(2));
+  const auto decay = float(a.decoupled ? 0.0 : p.weight_decay);
+  const auto shrink = float(a.decoupled ? 1 - a.numbers(0) * p.lr_scale * p.weight_decay : 1.0);
 #pragma omp parallel for simd schedule(static) if (n >= kParallelElements)
   for (int64_t i = 0; i < n; ++i) {
     const float g = grad[i] + decay * param[i];
@@ -53,11 +64,16 @@ void adam_update(const Adam::Args& a) {
   }
 }
 
+void adam_step(const Adam::Args& a) {
+  if (skips(a.skip)) return;
+  for (const Adam::Parameter& p : a.parameters) adam_parameter(a, p);
+}
+
 }  // namespace
 }  // namespace apprentice::kernels
 
 APPRENTICE_UNIT(optimizer) {
   using namespace apprentice::kernels;
-  add_portable<Sgd>(sgd_update);
-  add_portable<Adam>(adam_update);
+  add_portable<Sgd>(sgd_step);
+  add_portable<Adam>(adam_step);
 }

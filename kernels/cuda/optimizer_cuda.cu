@@ -5,6 +5,6 @@
 APPRENTICE_UNIT(optimizer_cuda) {
   using namespace apprentice::kernels;
   using namespace apprentice::kernels::SIMT_NS;
-  add_cuda<SgdUpdate<float>>(sgd_update);
-  add_cuda<AdamUpdate<float>>(adam_update);
+  add_cuda<SgdStep<float>>(sgd_step);
+  add_cuda<AdamStep<float>>(adam_step);
 }

@@ -1,5 +1,7 @@
 #include <apprentice/kernels/optimizer.h>
 
+#include <deque>
+
 #include "kernels/agreement.h"
 
 using namespace apprentice;
@@ -8,36 +10,63 @@ using test::kEpsilon;
 using test::Outputs;
 using test::Random;
 
-TEST_CASE("every sgd_update kernel gives the reference's bits") {
+namespace {
+
+/// Lists of parameters that arguments point to.
+template <class Step>
+using Lists = std::deque<std::vector<typename Step::Parameter>>;
+
+}  // namespace
+
+TEST_CASE("every sgd_step kernel gives the reference's bits for every parameter of a list") {
   const auto seed = GENERATE(range(0u, 16u));
   CAPTURE(seed);
   Random random(seed);
-  const int64_t n = random.pick({0, 1, 17, 1000, 40001});
-  const bool momentum = random.flip(), nesterov = random.flip();
-  const auto param = random.uniform<1>({n}), grad = random.uniform<1>({n});
-  const auto velocity = random.uniform<1>({n});
-  test::agree<SgdUpdate<float>>([&](Outputs& out) {
-    SgdUpdate<float>::Args a;
-    a.param = out.updated(param, 0), a.grad = grad;
-    if (momentum) a.velocity = out.updated(velocity, 0);
-    a.learning_rate = 0.1f, a.momentum = 0.9f, a.weight_decay = 0.01f, a.nesterov = nesterov;
-    return a;
+  const bool nesterov = random.flip(), skipped = random.below(4) == 0;
+  struct Parameter {
+    View1<const float> param, grad, velocity;
+    bool momentum;
+    double lr_scale;
+  };
+  std::vector<Parameter> parameters;
+  for (int64_t i = random.between(0, 5); i > 0; --i) {
+    const int64_t n = random.pick({0, 1, 17, 1000, 40001});
+    parameters.push_back({random.uniform<1>({n}), random.uniform<1>({n}), random.uniform<1>({n}),
+                          random.flip(), double(random.between(1, 3)) / 3});
+  }
+  const double learning_rate = 0.1;
+  const int64_t count = skipped;
+  Lists<SgdStep<float>> lists;
+  test::agree<SgdStep<float>>([&](Outputs& out) {
+    auto& list = lists.emplace_back();
+    for (const Parameter& p : parameters) {
+      list.push_back({out.updated(p.param, 0), p.grad, {}, p.lr_scale, 0.01f});
+      if (p.momentum) list.back().velocity = out.updated(p.velocity, 0);
+    }
+    return SgdStep<float>::Args{list, {&learning_rate, {1}}, 0.9f, nesterov, {&count, {1}}};
   });
 }
 
-TEST_CASE("two nesterov steps of one parameter follow the formula") {
+TEST_CASE("two nesterov steps of one parameter follow the formula, and a third is skipped") {
   float param = 2, velocity = 0;
   const float grad = 1;
-  const SgdUpdate<float>::Args args{{&param, {1}}, {&grad, {1}}, {&velocity, {1}}, 0.5f, 0.5f,
-                                    0.25f,         true};
-  launch<SgdUpdate<float>>(args);  // g = 1.5, v = 1.5, d = 2.25
+  const double learning_rate = 1;
+  int64_t bad = 0;
+  const SgdStep<float>::Parameter list[] = {
+      {{&param, {1}}, {&grad, {1}}, {&velocity, {1}}, 0.5, 0.25f}};
+  const SgdStep<float>::Args args{list, {&learning_rate, {1}}, 0.5f, true, {&bad, {1}}};
+  launch<SgdStep<float>>(args);  // g = 1.5, v = 1.5, d = 2.25
   CHECK(param == 0.875f);
-  launch<SgdUpdate<float>>(args);  // g = 1.21875, v = 1.96875, d = 2.203125
+  launch<SgdStep<float>>(args);  // g = 1.21875, v = 1.96875, d = 2.203125
+  CHECK(velocity == 1.96875f);
+  CHECK(param == -0.2265625f);
+  bad = 1;
+  launch<SgdStep<float>>(args);
   CHECK(velocity == 1.96875f);
   CHECK(param == -0.2265625f);
 }
 
-TEST_CASE("every adam_update kernel agrees with the reference on random problems") {
+TEST_CASE("every adam_step kernel agrees with the reference on random problems") {
   const auto seed = GENERATE(range(0u, 16u));
   CAPTURE(seed);
   Random random(seed);
@@ -45,15 +74,18 @@ TEST_CASE("every adam_update kernel agrees with the reference on random problems
   const auto param = random.uniform<1>({n}), grad = random.uniform<1>({n});
   const auto first = random.uniform<1>({n}), second = random.uniform<1>({n}, 0.01f, 1);
   const bool decoupled = random.flip();
-  const int64_t step = random.between(1, 1000);
+  const AdamNumbers numbers = adam_numbers(0.1, 0.9, 0.999, random.between(1, 1000));
   // first / (1 - beta1^step) <= 10, sqrt(second / (1 - beta2^step)) >= 0.0995, rate 0.1: the
   // quotient is at most 0.1 * 10 / 0.0995 = 10.1 with eight roundings; param itself has three.
   const double bound = 8 * kEpsilon * 10.1 + 3 * kEpsilon * 12;
-  test::agree<AdamUpdate<float>>([&](Outputs& out) {
-    AdamUpdate<float>::Args a;
-    a.param = out.updated(param, bound), a.grad = grad;
-    a.first = out.updated(first, 4 * kEpsilon), a.second = out.updated(second, 4 * kEpsilon);
-    a.learning_rate = 0.1, a.weight_decay = 0.01, a.decoupled = decoupled, a.step = step;
+  Lists<AdamStep<float>> lists;
+  test::agree<AdamStep<float>>([&](Outputs& out) {
+    auto& list = lists.emplace_back();
+    for (const double lr_scale : {1.0, 0.5})
+      list.push_back({out.updated(param, bound), grad, out.updated(first, 4 * kEpsilon),
+                      out.updated(second, 4 * kEpsilon), lr_scale, 0.01});
+    AdamStep<float>::Args a{list, {numbers.data(), {3}}};
+    a.decoupled = decoupled;
     return a;
   });
 }
