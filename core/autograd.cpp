@@ -179,7 +179,8 @@ void Tensor::backward(const Tensor& grad) const {
                     shape().str());
   check<ShapeError>(!grad || grad.shape() == shape(), "backward: gradient {}, expected {}",
                     grad ? grad.shape().str() : "", shape().str());
-  Tensor seed = grad ? grad.detach() : full(shape(), 1, dtype());
+  Tensor seed = grad ? grad.detach() : new_empty(shape());
+  if (!grad) seed.fill(1);
   if (!node()) return Backward::deliver(impl_, std::move(seed));
   Backward(node(), std::move(seed)).run();
 }

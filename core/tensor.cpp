@@ -6,6 +6,8 @@
 
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/tensor_internal.h>
+#include <apprentice/kernels/fill.h>
+#include <apprentice/kernels/kernel_table.h>
 
 namespace apprentice {
 
@@ -190,12 +192,13 @@ void Tensor::copy_from(const Tensor& other) {
 }
 
 void Tensor::fill(double value) {
-  if (!device().is_cpu()) {
-    Tensor host = empty(shape(), dtype(), {});
-    host.fill(value);
-    return copy_from(host);
-  }
-  with_dtype(dtype(), "fill", [&]<class T>() { std::fill_n(data<T>(), numel(), T(value)); });
+  note_write(*impl_);
+  kernels::Fill::Args args{impl_->bytes(), int(size_of(dtype())), numel()};
+  with_dtype(dtype(), "fill", [&]<class T>() {
+    const T element = T(value);
+    std::memcpy(&args.bits, &element, sizeof element);
+  });
+  kernels::launch<kernels::Fill>(args, current_stream(device()));
 }
 
 Tensor Tensor::clone() const {

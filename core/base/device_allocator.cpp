@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <apprentice/base/error.h>
+#include <apprentice/base/graph.h>
 #include <apprentice/base/runtime.h>
 
 namespace apprentice {
@@ -32,12 +33,12 @@ size_t DeviceAllocator::class_of(size_t bytes) {
   return (wanted + step - 1) / step * step;
 }
 
-void* DeviceAllocator::take_kept(size_t bytes, Stream stream) {
-  const auto at = kept_.find({stream.handle, bytes});
+void* DeviceAllocator::take_kept(const Key& key) {
+  const auto at = kept_.find(key);
   if (at == kept_.end() || at->second.empty()) return nullptr;
   void* data = at->second.back();
   at->second.pop_back();
-  use_.cached -= bytes;
+  use_.cached -= std::get<size_t>(key);
   return data;
 }
 
@@ -51,38 +52,42 @@ void DeviceAllocator::collect_pending(bool wait) {
                      [&](void* event) { return runtime.is_done(event); }))
       return false;
     for (void* event : p.events) runtime.destroy_event(device_.index, event);
-    kept_[{p.block.stream.handle, p.block.bytes}].push_back(p.data);
+    kept_[{nullptr, p.block.stream.handle, p.block.bytes}].push_back(p.data);
     return true;
   });
 }
 
-void DeviceAllocator::give_back_kept() {
+void DeviceAllocator::give_back_kept(const Graph* graph) {
   Runtime& runtime = runtime_of(device_.kind);
-  collect_pending(/*wait=*/true);
-  for (auto& [key, blocks] : kept_)
-    for (void* block : blocks) runtime.free(device_.index, block);
-  kept_.clear();
-  use_.cached = 0;
+  std::erase_if(kept_, [&](const auto& entry) {
+    if (std::get<const Graph*>(entry.first) != graph) return false;
+    for (void* block : entry.second) runtime.free(device_.index, block);
+    use_.cached -= entry.second.size() * std::get<size_t>(entry.first);
+    return true;
+  });
 }
 
 void* DeviceAllocator::allocate(size_t bytes, Stream stream) {
   check<DeviceError>(stream.device == device_, "memory of {} asked for a stream of {}",
                      device_.str(), stream.device.str());
   const size_t size = class_of(bytes);
+  const Graph* graph = Graph::recording();
+  if (graph && !(graph->device() == device_)) graph = nullptr;
   std::lock_guard lock(mutex_);
-  collect_pending(/*wait=*/false);
-  void* data = take_kept(size, stream);
+  if (!graph) collect_pending(/*wait=*/false);
+  void* data = take_kept({graph, stream.handle, size});
   if (!data) {
     Runtime& runtime = runtime_of(device_.kind);
     ++device_calls_;
     data = runtime.allocate(device_.index, size);
-    if (!data) {
-      give_back_kept();
+    if (!data && !graph) {  // a recording cannot wait for the device
+      collect_pending(/*wait=*/true);
+      give_back_kept(nullptr);
       data = runtime.allocate(device_.index, size);
     }
     if (!data) out_of_memory(bytes);
   }
-  live_.emplace(data, Block{size, stream, std::string(MemoryLabel::current()), {}});
+  live_.emplace(data, Block{size, stream, std::string(MemoryLabel::current()), graph, {}});
   use_.live += size;
   use_.peak = std::max(use_.peak, use_.live);
   return data;
@@ -96,7 +101,11 @@ void DeviceAllocator::free(void* data) noexcept {
   use_.live -= block.bytes;
   use_.cached += block.bytes;
   if (block.other_streams.empty()) {
-    kept_[{block.stream.handle, block.bytes}].push_back(data);
+    kept_[{block.graph, block.stream.handle, block.bytes}].push_back(data);
+    return;
+  }
+  if (block.graph) {  // which of its streams is past it, a recording does not say: nobody's again
+    kept_[{block.graph, /*no stream*/ this, block.bytes}].push_back(data);
     return;
   }
   Runtime& runtime = runtime_of(device_.kind);
@@ -116,6 +125,13 @@ void DeviceAllocator::used_in(void* data, Stream stream) {
   if (!(stream == at->second.stream) &&
       std::find(others.begin(), others.end(), stream) == others.end())
     others.push_back(stream);
+}
+
+void DeviceAllocator::release_graph(const Graph* graph) {
+  std::lock_guard lock(mutex_);
+  for (auto& [data, block] : live_)
+    if (block.graph == graph) block.graph = nullptr;
+  give_back_kept(graph);
 }
 
 MemoryUse DeviceAllocator::use() const {
@@ -156,7 +172,8 @@ void DeviceAllocator::out_of_memory(size_t bytes) const {
 
 void DeviceAllocator::release_cached() {
   std::lock_guard lock(mutex_);
-  give_back_kept();
+  collect_pending(/*wait=*/true);
+  give_back_kept(nullptr);
 }
 
 DeviceAllocator& device_allocator(Device device) {

@@ -6,12 +6,15 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include <apprentice/base/buffer.h>
 #include <apprentice/base/device.h>
 
 namespace apprentice {
+
+class Graph;
 
 /// What memory is taken for while one of these is alive in this thread: the name that an
 /// out-of-memory error gives to it. `label` must outlive it.
@@ -32,6 +35,9 @@ class MemoryLabel {
 /// that stream runs after what used it before. Other streams that used it must be told of by
 /// `used_in`; then it is kept until they are past that use.
 ///
+/// Blocks that a thread takes while it records a graph are that graph's: within it they are handed
+/// out again in the order of its work, and to nobody else before `release_graph`.
+///
 /// Size classes: eight a power of two, at least 512 bytes. Thread-safe.
 class DeviceAllocator {
  public:
@@ -48,6 +54,8 @@ class DeviceAllocator {
   void free(void* data) noexcept;
   /// The block is used by work given to `stream` so far.
   void used_in(void* data, Stream stream);
+  /// The graph is gone: its blocks go back to the device, those still in use once they are freed.
+  void release_graph(const Graph* graph);
 
   MemoryUse use() const;
   /// How often the device itself was asked for memory.
@@ -62,6 +70,7 @@ class DeviceAllocator {
     size_t bytes;
     Stream stream;
     std::string label;
+    const Graph* graph;  ///< null: of none
     std::vector<Stream> other_streams;
   };
   struct Pending {
@@ -70,16 +79,19 @@ class DeviceAllocator {
     std::vector<void*> events;
   };
 
-  void* take_kept(size_t bytes, Stream stream);
+  /// Whose kept blocks: of a graph, a stream handle and a class.
+  using Key = std::tuple<const Graph*, void*, size_t>;
+
+  void* take_kept(const Key& key);
   void collect_pending(bool wait);
-  void give_back_kept();
+  void give_back_kept(const Graph* graph);
   [[noreturn]] void out_of_memory(size_t bytes) const;
   std::vector<std::pair<std::string, size_t>> users_locked() const;
 
   Device device_;
   mutable std::mutex mutex_;
   std::map<void*, Block> live_;
-  std::map<std::pair<void*, size_t>, std::vector<void*>> kept_;  ///< by stream handle and class
+  std::map<Key, std::vector<void*>> kept_;
   std::vector<Pending> pending_;
   MemoryUse use_{};
   size_t device_calls_ = 0;

@@ -52,6 +52,15 @@ class Runtime {
   virtual bool is_done(void* event) = 0;
   /// Between two events that are done.
   virtual double milliseconds(void* begin, void* end) = 0;
+
+  /// From now on work given to `stream`, not the default one, is kept, not run (base/graph.h).
+  virtual void begin_recording(Stream stream) = 0;
+  /// The work kept since then, ready to be launched.
+  virtual void* end_recording(Stream stream) = 0;
+  virtual void abandon_recording(Stream stream) noexcept = 0;
+  virtual void launch_recorded(void* recorded, Stream stream) = 0;
+  /// Waits until it has run.
+  virtual void destroy_recorded(int device, void* recorded) = 0;
 };
 
 /// From now on devices of this kind are run by `runtime`; memory of an earlier one must be gone.

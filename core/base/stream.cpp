@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <apprentice/base/error.h>
+#include <apprentice/base/graph.h>
 #include <apprentice/base/pinned.h>
 #include <apprentice/base/runtime.h>
 
@@ -86,7 +87,9 @@ double StreamEvent::milliseconds_since(const StreamEvent& begin) const {
 }
 
 void synchronize(Stream stream) {
-  if (!stream.device.is_cpu()) runtime_of(stream.device.kind).synchronize(stream);
+  if (stream.device.is_cpu()) return;
+  refuse_in_recording("waiting for the device");
+  runtime_of(stream.device.kind).synchronize(stream);
 }
 
 void copy_bytes(void* to, Device to_device, const void* from, Device from_device, size_t bytes,
@@ -104,11 +107,13 @@ void copy_bytes(void* to, Device to_device, const void* from, Device from_device
                      stream.device.str());
   Runtime& runtime = runtime_of(device.kind);
   if (from_device.is_cpu()) {
+    refuse_in_recording("a copy from the host");
     PinnedBuffer staging(bytes, device);
     std::memcpy(staging.data(), from, bytes);
     runtime.copy_to_device(to, staging.data(), bytes, stream);
     staging.used_in(stream);
   } else if (to_device.is_cpu()) {
+    refuse_in_recording("a copy to the host");
     runtime.copy_to_host(to, from, bytes, stream);
     runtime.synchronize(stream);
   } else {

@@ -147,6 +147,39 @@ class CudaRuntime final : public Runtime {
     return double(ms);
   }
 
+  // Relaxed: while it records, the allocator may ask for memory and other threads for anything.
+  void begin_recording(Stream stream) override {
+    use(stream.device.index);
+    simt::check_cuda(cudaStreamBeginCapture(native(stream), cudaStreamCaptureModeRelaxed),
+                     "cudaStreamBeginCapture");
+  }
+  void* end_recording(Stream stream) override {
+    use(stream.device.index);
+    cudaGraph_t graph = nullptr;
+    simt::check_cuda(cudaStreamEndCapture(native(stream), &graph), "cudaStreamEndCapture");
+    cudaGraphExec_t recorded = nullptr;
+    const cudaError_t error = cudaGraphInstantiate(&recorded, graph, 0);
+    cudaGraphDestroy(graph);
+    simt::check_cuda(error, "cudaGraphInstantiate");
+    return recorded;
+  }
+  void abandon_recording(Stream stream) noexcept override {
+    cudaGraph_t graph = nullptr;
+    if (cudaStreamEndCapture(native(stream), &graph) == cudaSuccess) cudaGraphDestroy(graph);
+    cudaGetLastError();  // what went wrong is on its way already
+  }
+  void launch_recorded(void* recorded, Stream stream) override {
+    use(stream.device.index);
+    simt::check_cuda(cudaGraphLaunch(static_cast<cudaGraphExec_t>(recorded), native(stream)),
+                     "cudaGraphLaunch");
+  }
+  void destroy_recorded(int device, void* recorded) override {
+    use(device);
+    simt::check_cuda(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+    simt::check_cuda(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(recorded)),
+                     "cudaGraphExecDestroy");
+  }
+
  private:
   /// False if the device has no memory, which is no error here.
   static bool or_null(cudaError_t result, const char* call) {

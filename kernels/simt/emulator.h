@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <vector>
 
 #include <apprentice/base/error.h>
 
@@ -62,6 +64,12 @@ struct Statistics {
   Statistics& operator+=(const Statistics& other);
 };
 Statistics last_statistics();
+
+/// From now on work given to this stream, not null, is kept in order, not run: what a CUDA graph
+/// records. One stream at a time.
+void begin_recording(void* stream);
+/// That work; from now on it runs again.
+std::vector<std::function<void()>> end_recording();
 
 /// Is the access checker part of this program?
 bool checker_linked();

@@ -1,13 +1,17 @@
 #include <apprentice/base/runtime.h>
 #include <apprentice/base/unit.h>
+#include <apprentice/kernels/simt/emulator.h>
 #include <apprentice/kernels/simt/simt.h>
 
 #include <cstring>
+#include <functional>
+#include <utility>
+#include <vector>
 
 namespace apprentice {
 namespace {
 
-/// The host as a device: memory with guards, and one queue whose work is done when it is given.
+/// The host as a device: memory with guards, and queues whose work is done when it is given.
 class EmulatedRuntime final : public Runtime {
  public:
   int device_count() override { return 1; }
@@ -18,21 +22,21 @@ class EmulatedRuntime final : public Runtime {
   void free(int, void* data) override { simt::device_free(data); }
   void* allocate_pinned(size_t bytes) override { return ::operator new(bytes); }
 
-  void copy_to_device(void* to, const void* from, size_t bytes, Stream) override {
-    std::memcpy(to, from, bytes);
+  void copy_to_device(void* to, const void* from, size_t bytes, Stream stream) override {
+    give(stream, [=] { std::memcpy(to, from, bytes); });
   }
-  void copy_to_host(void* to, const void* from, size_t bytes, Stream) override {
-    std::memcpy(to, from, bytes);
+  void copy_to_host(void* to, const void* from, size_t bytes, Stream stream) override {
+    give(stream, [=] { std::memcpy(to, from, bytes); });
   }
-  void copy_on_device(void* to, const void* from, size_t bytes, Stream) override {
-    std::memmove(to, from, bytes);
+  void copy_on_device(void* to, const void* from, size_t bytes, Stream stream) override {
+    give(stream, [=] { std::memmove(to, from, bytes); });
   }
-  void fill(void* to, unsigned char value, size_t bytes, Stream) override {
-    std::memset(to, value, bytes);
+  void fill(void* to, unsigned char value, size_t bytes, Stream stream) override {
+    give(stream, [=] { std::memset(to, value, bytes); });
   }
 
-  void* create_stream(int) override { return this; }
-  void destroy_stream(Stream) override {}
+  void* create_stream(int) override { return new char; }
+  void destroy_stream(Stream stream) override { delete static_cast<char*>(stream.handle); }
   void synchronize(Stream) override {}
   void* create_event(int) override { return this; }
   void destroy_event(int, void*) override {}
@@ -41,7 +45,19 @@ class EmulatedRuntime final : public Runtime {
   bool is_done(void*) override { return true; }
   double milliseconds(void*, void*) override { return 0; }
 
+  void begin_recording(Stream stream) override { simt::emu::begin_recording(stream.handle); }
+  void* end_recording(Stream) override { return new Work(simt::emu::end_recording()); }
+  void abandon_recording(Stream) noexcept override { simt::emu::end_recording(); }
+  void launch_recorded(void* recorded, Stream stream) override {
+    for (const auto& work : *static_cast<Work*>(recorded)) give(stream, work);
+  }
+  void destroy_recorded(int, void* recorded) override { delete static_cast<Work*>(recorded); }
+
  private:
+  using Work = std::vector<std::function<void()>>;
+  static void give(Stream stream, std::function<void()> work) {
+    simt::emu::give(stream.handle, std::move(work));
+  }
   static constexpr size_t kBytes = size_t(1) << 30;
 };
 

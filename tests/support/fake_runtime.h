@@ -83,15 +83,36 @@ class FakeRuntime final : public apprentice::Runtime {
   bool is_done(void* event) override { return *static_cast<bool*>(event); }
   double milliseconds(void*, void*) override { return 1; }
 
+  void begin_recording(Stream stream) override { recorded_stream_ = stream.handle; }
+  void* end_recording(Stream) override {
+    recorded_stream_ = nullptr;
+    return new Work(std::exchange(recorded_, {}));
+  }
+  void abandon_recording(Stream stream) noexcept override {
+    delete static_cast<Work*>(end_recording(stream));
+  }
+  void launch_recorded(void* recorded, Stream stream) override {
+    for (const auto& work : *static_cast<Work*>(recorded)) give(stream, work);
+  }
+  void destroy_recorded(int, void* recorded) override {
+    for (auto& [handle, queue] : queues_) run(handle);
+    delete static_cast<Work*>(recorded);
+  }
+
  private:
+  using Work = std::deque<std::function<bool()>>;
+
   void give(Stream stream, std::function<bool()> work) {
-    queues_[stream.handle].push_back(std::move(work));
+    const bool records = recorded_stream_ && stream.handle == recorded_stream_;
+    (records ? recorded_ : queues_[stream.handle]).push_back(std::move(work));
   }
   void copy(void* to, const void* from, size_t bytes, Stream stream) {
     give(stream, [=] { return std::memcpy(to, from, bytes) != nullptr; });
   }
 
-  std::map<void*, std::deque<std::function<bool()>>> queues_;
+  std::map<void*, Work> queues_;
+  Work recorded_;
+  void* recorded_stream_ = nullptr;
   std::map<void*, size_t> sizes_;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstring>
+#include <functional>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -22,6 +23,8 @@ namespace emu {
 /// Runs body(arguments) once for each thread of the grid; throws Fault.
 void run_grid(Grid grid, Grid block, size_t shared_bytes, void (*body)(const void*),
               const void* arguments);
+/// Runs the work, unless its stream is being recorded (emulator.h).
+void give(Stream stream, std::function<void()> work);
 void* device_alloc(size_t bytes);
 void device_free(void* p);
 }  // namespace emu
@@ -29,7 +32,8 @@ void device_free(void* p);
 inline namespace api_emu {
 
 template <class... P, class... A>
-void launch(void (*kernel)(P...), Grid grid, Grid block, size_t shared_bytes, Stream, A&&... args) {
+void launch(void (*kernel)(P...), Grid grid, Grid block, size_t shared_bytes, Stream stream,
+            A&&... args) {
   static_assert((std::is_trivially_copyable_v<P> && ...), "kernel parameters are copied as bytes");
   using Call = std::pair<void (*)(P...), std::tuple<P...>>;
   const Call call{kernel, std::tuple<P...>(P(std::forward<A>(args))...)};
@@ -38,7 +42,7 @@ void launch(void (*kernel)(P...), Grid grid, Grid block, size_t shared_bytes, St
     const Call& c = *static_cast<const Call*>(p);
     std::apply(c.first, c.second);
   };
-  emu::run_grid(grid, block, shared_bytes, body, &call);
+  emu::give(stream, [=] { emu::run_grid(grid, block, shared_bytes, body, &call); });
 }
 
 inline void* device_alloc(size_t bytes) { return emu::device_alloc(bytes); }
