@@ -162,15 +162,14 @@ template <class T>
 std::array<int64_t, 3> ordered_pool_sizes(const View4<const T>& x) {
   return {x.size(0), x.size(1) * x.size(2), x.size(3)};
 }
+/// In one part, however long: forwards of packed networks take no memory.
 template <class T>
-size_t ordered_pool_scratch_bytes(const typename OrderedPool<T>::Args& args) {
-  return parts_bytes<CodeSource<T>>(ordered_pool_sizes(args.x));
-}
-template <class T>
-void ordered_pool(const typename OrderedPool<T>::Args& args, void* scratch, simt::Stream stream) {
+void ordered_pool(const typename OrderedPool<T>::Args& args, simt::Stream stream) {
   const auto sizes = ordered_pool_sizes(args.x);
-  reduce_along(sizes, CodeSource<T>{args.x.data, sizes[1], sizes[2]},
-               ScaledTarget{args.y.data, args.step / float(sizes[1])}, scratch, stream);
+  const ReduceTiles tiles = reduce_tiles(sizes, /*most=*/1);
+  simt::launch(reduce_tiles_kernel<CodeSource<T>, ScaledTarget>, tiles.blocks(), kTeamBlock, 0,
+               stream, CodeSource<T>{args.x.data, sizes[1], sizes[2]},
+               ScaledTarget{args.y.data, args.step / float(sizes[1])}, tiles);
 }
 
 }  // namespace apprentice::kernels::SIMT_NS

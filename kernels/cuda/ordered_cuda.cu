@@ -7,7 +7,6 @@ APPRENTICE_UNIT(ordered_cuda) {
   using namespace apprentice::kernels::SIMT_NS;
   add_cuda<OrderedConv2d>(ordered_conv2d);
   add_cuda<OrderedLinear>(ordered_linear);
-  add_cuda_with_scratch<OrderedPool<float>>(ordered_pool<float>, ordered_pool_scratch_bytes<float>);
-  add_cuda_with_scratch<OrderedPool<uint8_t>>(ordered_pool<uint8_t>,
-                                              ordered_pool_scratch_bytes<uint8_t>);
+  add_cuda<OrderedPool<float>>(ordered_pool<float>);
+  add_cuda<OrderedPool<uint8_t>>(ordered_pool<uint8_t>);
 }
