@@ -87,7 +87,7 @@ void save_state(const std::string& path, const State& state) {
   std::vector<Tensor> kept;
   std::vector<TensorBytes> tensors;
   for (const auto& [name, tensor] : state.tensors) {
-    kept.push_back(to_file_layout(tensor));
+    kept.push_back(to_file_layout(tensor.to(Device{})));
     const Tensor& t = kept.back();
     const size_t bytes = size_t(t.numel()) * size_of(t.dtype());
     tensors.push_back({name,

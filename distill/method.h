@@ -22,15 +22,16 @@ struct StepInfo {
 /// One weighted part of the loss.
 struct LossTerm {
   std::string name;
-  double value = 0;  ///< before its weight
+  Tensor value;  ///< scalar, before its weight
   double weight = 0;
 };
 
 /// What one step has made; the trainer runs backward() on the loss and moves the trained networks.
+/// All of it lies where the batch does, so that the host need not wait for a device to make it.
 struct StepResult {
   Tensor loss;                  ///< scalar, in the graph: the sum of weight * value
   std::vector<LossTerm> terms;  ///< in a fixed order
-  int64_t correct = 0;          ///< rows of the batch that the student got right
+  Tensor correct;               ///< [1] f32: rows of the batch that the student got right
 };
 
 /// A network that a method trains, with an optimizer of its own.

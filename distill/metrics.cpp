@@ -7,21 +7,21 @@
 #include <apprentice/base/error.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/ops/loss.h>
+#include <apprentice/kernels/count.h>
+#include <apprentice/kernels/kernel_table.h>
 #include <apprentice/nn/eval_mode.h>
 
 namespace apprentice::distill {
 
-int64_t correct_count(const Tensor& logits, const Tensor& labels) {
+Tensor correct_count(const Tensor& logits, const Tensor& labels) {
   check<ShapeError>(logits.rank() == 2 && labels.numel() == logits.size(0),
                     "correct_count: logits are {}, labels are {}", logits.shape().str(),
                     labels.shape().str());
-  const int64_t classes = logits.size(1);
-  const float* row = logits.data<float>();
-  const int64_t* label = labels.data<int64_t>();
-  int64_t correct = 0;
-  for (int64_t i = 0; i < logits.size(0); ++i, row += classes)
-    correct += std::max_element(row, row + classes) - row == label[i];
-  return correct;
+  Tensor count = logits.new_empty({1});
+  kernels::launch<kernels::CountCorrect<float>>(
+      {logits.view<float, 2>(), labels.flat<int64_t>(), count.view<float, 1>()},
+      current_stream(logits.device()));
+  return count;
 }
 
 Metrics evaluate(const std::function<Tensor(const Tensor&)>& forward, const data::ImageSet& set,
@@ -35,10 +35,10 @@ Metrics evaluate(const std::function<Tensor(const Tensor&)>& forward, const data
   while (metrics.images < images) {
     std::vector<int64_t> ids(size_t(std::min(options.batch, images - metrics.images)));
     std::iota(ids.begin(), ids.end(), metrics.images);
-    const data::Batch batch = data::make_batch(set, ids);
+    const data::Batch batch = data::make_batch(set, ids).to(options.device);
     const Tensor logits = forward(batch.x);
     loss += cross_entropy(logits, batch.labels, 0, Reduction::sum).item();
-    metrics.correct += correct_count(logits, batch.labels);
+    metrics.correct += int64_t(correct_count(logits, batch.labels).item());
     metrics.images += batch.size();
     if (options.on_batch && !options.on_batch(batch, logits, metrics.images)) break;
   }
@@ -53,7 +53,9 @@ Metrics evaluate(const std::function<Tensor(const Tensor&)>& forward, const data
 Metrics evaluate(nn::TensorModule& model, const data::ImageSet& set,
                  const EvaluateOptions& options) {
   const nn::EvalMode eval(model);
-  return evaluate([&](const Tensor& x) { return model.forward(x); }, set, options);
+  EvaluateOptions there = options;
+  there.device = model.device();
+  return evaluate([&](const Tensor& x) { return model.forward(x); }, set, there);
 }
 
 }  // namespace apprentice::distill

@@ -9,8 +9,9 @@
 
 namespace apprentice::distill {
 
-/// Rows of logits [n, classes] whose largest value (the first of equals) stands at the label.
-int64_t correct_count(const Tensor& logits, const Tensor& labels);
+/// Rows of logits [n, classes] whose largest value (the first of equals) stands at the label, as
+/// [1] f32 beside them.
+Tensor correct_count(const Tensor& logits, const Tensor& labels);
 
 /// Over a whole split.
 struct Metrics {
@@ -33,7 +34,8 @@ struct EvaluateOptions {
 /// under NoGrad. The loss is summed in double.
 Metrics evaluate(const std::function<Tensor(const Tensor&)>& forward, const data::ImageSet& set,
                  const EvaluateOptions& options = {});
-/// The same for a network: put into eval mode for the time, and back into its own after.
+/// The same for a network, on its own device: put into eval mode for the time, and back into its
+/// own after.
 Metrics evaluate(nn::TensorModule& model, const data::ImageSet& set,
                  const EvaluateOptions& options = {});
 

@@ -146,9 +146,12 @@ void store_logits(const Recipe& recipe, const RunOptions& options, const std::st
   const Maker maker(recipe, options);
   const auto train = maker.load("train", recipe.data.train_images);
   const auto network = maker.teacher(*train);
-  OnlineTeacher teacher(network);
   LogitsWriter writer(path, maker.logits_key(*train, network.get()));
-  data::Loader loader(train, loader_options(recipe));
+  network->to(options.trainer.device);
+  OnlineTeacher teacher(network);
+  data::LoaderOptions batches = loader_options(recipe);
+  batches.device = options.trainer.device;
+  data::Loader loader(train, batches);
   Rate rate;
   rate.add(0);
   int64_t done = 0;

@@ -26,15 +26,15 @@ double StepLog::sum(const std::string& name) const {
   return it == sums_.end() ? 0 : it->second;
 }
 
-void StepLog::add(const StepResult& result, int64_t images) {
-  const double n = double(images), loss = result.loss.item() * n;
+void StepLog::add(const StepValues& values) {
+  const double n = double(values.images), loss = values.loss * n;
   for (const std::string prefix : {kLine, kEpoch}) {
     sums_[prefix + "loss"] += loss;
-    sums_[prefix + "correct"] += double(result.correct);
+    sums_[prefix + "correct"] += values.correct;
     sums_[prefix + "images"] += n;
   }
-  for (const LossTerm& term : result.terms) sums_[kTerm + term.name] += term.value * n;
-  timed_images_ += images;
+  for (const auto& [name, value] : values.terms) sums_[kTerm + name] += value * n;
+  timed_images_ += values.images;
 }
 
 Event StepLog::take(int64_t step, int64_t epoch, double lr) {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include <apprentice/distill/event.h>
-#include <apprentice/distill/method.h>
+#include <apprentice/distill/step_record_internal.h>
 
 namespace apprentice::distill {
 
@@ -13,7 +13,7 @@ namespace apprentice::distill {
 /// part of a checkpoint, so that the lines of a resumed run are those of one never interrupted.
 class StepLog {
  public:
-  void add(const StepResult& result, int64_t images);
+  void add(const StepValues& values);
   /// The "train" event of the steps since the last one: means of the loss and of each term, top-1
   /// in percent, learning rate and rate; then starts anew. Empty kind if there was no step.
   Event take(int64_t step, int64_t epoch, double lr);

@@ -95,7 +95,8 @@ void LogitsWriter::add(const data::Batch& batch, int64_t epoch, const Tensor& lo
                     "stored logits: logits are {}, expected [{}, {}]", logits.shape().str(),
                     batch.size(), key_.classes);
   float* out = epochs_[size_t(epoch)].data<float>();
-  const float* row = logits.data<float>();
+  const Tensor host = logits.to(Device{});
+  const float* row = host.data<float>();
   for (const int64_t id : batch.ids) {
     check(id >= 0 && id < key_.images, "stored logits: sample {} of {}", id, key_.images);
     std::copy_n(row, key_.classes, out + id * key_.classes);
@@ -144,7 +145,7 @@ Tensor StoredTeacher::logits(const data::Batch& batch, int64_t epoch) {
           stored.size(0), id);
     out = std::copy_n(std::as_const(stored).data<float>() + id * classes, classes, out);
   }
-  return logits;
+  return logits.to(batch.x.device());
 }
 
 std::string state_hash(const nn::Module& network) {
@@ -152,8 +153,9 @@ std::string state_hash(const nn::Module& network) {
   for (const auto& [name, tensor] : network.state_dict()) {
     const std::string head = name + tensor.shape().str() + std::string(name_of(tensor.dtype()));
     hash.add(std::as_bytes(std::span(head)));
-    hash.add({static_cast<const std::byte*>(tensor.raw()),
-              size_t(tensor.numel()) * size_of(tensor.dtype())});
+    const Tensor host = tensor.to(Device{});
+    hash.add(
+        {static_cast<const std::byte*>(host.raw()), size_t(host.numel()) * size_of(host.dtype())});
   }
   return hash.hex();
 }

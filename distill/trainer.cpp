@@ -12,6 +12,7 @@
 #include <apprentice/distill/health.h>
 #include <apprentice/distill/run_folder.h>
 #include <apprentice/distill/step_log_internal.h>
+#include <apprentice/distill/step_record_internal.h>
 #include <apprentice/distill/training_state_internal.h>
 #include <apprentice/nn/schedule.h>
 #include <apprentice/quant/prepare.h>
@@ -31,6 +32,11 @@ void check_same_run(const std::string& output, const Recipe& recipe) {
                                 join(recipe_differences(there, recipe), "; ")));
 }
 
+data::LoaderOptions on_device(data::LoaderOptions options, Device device) {
+  options.device = device;
+  return options;
+}
+
 class Trainer {
  public:
   Trainer(const TrainerParts& parts, const TrainerOptions& options)
@@ -42,13 +48,14 @@ class Trainer {
                     .get(recipe_.distill.method)
                     .make({recipe_, parts.student, parts.teacher, parts.teacher_logits})),
         networks_(method_->trained(), infos(parts), recipe_.train),
-        loader_(parts.train, loader_options(recipe_)),
+        loader_(parts.train, on_device(loader_options(recipe_), options.device)),
         schedule_(nn::make_schedule(recipe_.train.schedule,
                                     {.warmup_steps = recipe_.train.warmup_steps})),
         steps_(recipe_.train.epochs * loader_.batches_per_epoch()) {
     check(loader_.batches_per_epoch() > 0, "train: the training set '{}' is empty",
           parts.train->name);
     open_folder();
+    checked_ = state_.step;
     if (state_.step > 0) return;  // a run that goes on has said it
     report_rules();
     report_bad_samples(*parts.train);
@@ -123,6 +130,7 @@ class Trainer {
       const std::optional<data::Batch> batch = loader_.next();
       check(batch.has_value(), "train: the loader ended before the epoch");
       train_step(*batch);
+      if (is_line_due()) catch_up();
       const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
       train_seconds_ += seconds.count();
       trained_images_ += batch->size();
@@ -133,22 +141,54 @@ class Trainer {
   void train_step(const data::Batch& batch) {
     const StepResult result =
         method_->step(batch, {.step = state_.step, .steps = steps_, .epoch = state_.epoch});
-    const double loss = result.loss.item();
-    const std::string where = fmt::format("step {} (epoch {})", state_.step, state_.epoch);
-    if (!std::isfinite(loss)) fail(fmt::format("{}: the loss is {}", where, loss));
+    if (!record_.fits(result)) catch_up();
+    record_.add(state_.step, result, batch.size());
+    // What a device does is looked at when there is something to write (catch_up).
+    const bool looks_now = options_.device.is_cpu();
+    if (looks_now) read_steps();
     result.loss.backward();
-    try {
-      networks_.check_gradients(where);
-    } catch (const CheckFailed& error) {
-      fail(error.what());
-    }
+    networks_.note_gradients();
+    if (looks_now) check_gradients(state_.step);
     networks_.step(float(lr_at(state_.step)));
     ++state_.step;
     ++state_.cursor;
-    log_.add(result, batch.size());
     rate_.add(batch.size());
-    report_progress(loss);
+    report_progress();
   }
+
+  /// Losses and hits of the steps that are recorded.
+  void read_steps() {
+    for (const StepValues& values : record_.take()) {
+      if (!std::isfinite(values.loss))
+        fail(fmt::format("step {} (epoch {}): the loss is {}", values.step, state_.epoch,
+                         values.loss));
+      log_.add(values);
+      last_loss_ = values.loss;
+    }
+  }
+
+  /// Of the steps since the last check, up to `last`.
+  void check_gradients(int64_t last) {
+    const std::string steps = last > checked_ ? fmt::format("steps {} to {}", checked_, last)
+                                              : fmt::format("step {}", last);
+    try {
+      networks_.check_gradients(fmt::format("{} (epoch {})", steps, state_.epoch));
+    } catch (const CheckFailed& error) {
+      fail(error.what());
+    }
+    checked_ = last + 1;
+  }
+
+  /// Waits for the device, if there is one, and looks at what its steps gave: before anything is
+  /// logged or saved.
+  void catch_up() {
+    if (options_.device.is_cpu() || checked_ == state_.step) return;
+    read_steps();
+    check_gradients(state_.step - 1);
+  }
+
+  bool epoch_done() const { return state_.cursor == loader_.batches_per_epoch(); }
+  bool is_line_due() const { return epoch_done() || state_.step % recipe_.train.log_every == 0; }
 
   double lr_at(int64_t step) const { return recipe_.train.lr * schedule_(step, steps_); }
   /// Of the last step done.
@@ -156,11 +196,10 @@ class Trainer {
 
   /// Lines, checkpoints and stopping, at a step boundary.
   void after_step() {
-    const bool epoch_done = state_.cursor == loader_.batches_per_epoch();
-    if (epoch_done || state_.step % recipe_.train.log_every == 0) log_steps();
-    if (epoch_done) report_health();  // what it counts does not outlive the process
+    if (is_line_due()) log_steps();
+    if (epoch_done()) report_health();  // what it counts does not outlive the process
     const int64_t every = recipe_.train.checkpoint_every;
-    if (every > 0 && state_.step % every == 0 && !epoch_done) save();
+    if (every > 0 && state_.step % every == 0 && !epoch_done()) save();
     stop_if_asked();
   }
 
@@ -224,6 +263,7 @@ class Trainer {
   }
 
   void save() {
+    catch_up();
     state_.sums = log_.sums();
     folder_->note_lengths(state_);
     std::string path;
@@ -280,7 +320,7 @@ class Trainer {
     if (!event.kind.empty()) emit(event);
   }
 
-  void report_progress(double loss) {
+  void report_progress() {
     if (!options_.listener.on_progress) return;
     const double rate = rate_.images_per_s();
     const double images_left = double(steps_ - state_.step) * double(recipe_.train.batch);
@@ -289,7 +329,7 @@ class Trainer {
                                    .epochs = recipe_.train.epochs,
                                    .step = state_.step,
                                    .steps = steps_,
-                                   .loss = loss,
+                                   .loss = last_loss_,
                                    .lr = last_lr(),
                                    .images_per_s = rate,
                                    .seconds_left = rate > 0 ? images_left / rate : 0});
@@ -318,6 +358,9 @@ class Trainer {
   int64_t steps_;
   std::optional<RunFolder> folder_;
   RunState state_;
+  StepRecord record_;
+  int64_t checked_ = 0;   ///< gradients of the steps before are finite
+  double last_loss_ = 0;  ///< of the last step that was looked at
   StepLog log_;
   Rate rate_;
   std::pair<int64_t, data::Cursor> saved_{-1, {}};
@@ -352,6 +395,8 @@ std::string resume_point(const TrainerOptions& options) {
 }
 
 TrainResult train(const TrainerParts& parts, const TrainerOptions& options) {
+  for (const auto& network : {parts.student, parts.teacher})
+    if (network) network->to(options.device);
   return Trainer(parts, options).run();
 }
 

@@ -30,7 +30,7 @@ struct TrainerOptions {
   bool fall_back = false;  ///< resume from an older checkpoint if the last one is damaged
   Listener listener;
   StopRequest stop_requested;  ///< may be empty
-  Device device = {};          ///< where the networks of the parts lie and are trained
+  Device device = {};          ///< where the networks are trained
 };
 
 /// The batches of a run: shuffled by its seed, all images, augmented.
@@ -58,8 +58,12 @@ struct TrainResult {
 /// weights and log lines ("train", "eval", "quant" and "warning", but for `ts` and rates), bit for
 /// bit, as one that was never interrupted.
 ///
-/// Throws Stopped when asked to stop (checkpoint saved); CheckFailed naming step and last good
-/// checkpoint if the loss, a gradient or a weight is not finite; CannotCreate if the folder is
+/// On another device than the CPU a step is given to the device and not waited for: the host looks
+/// at losses and gradients where a line is written or a checkpoint saved, and only then is a number
+/// that is not finite noticed. The networks of the parts are moved there and stay.
+///
+/// Throws Stopped when asked to stop (checkpoint saved); CheckFailed naming the step, or the first and
+/// last since the host looked, and the last good checkpoint if the loss, a gradient or a weight is not finite; CannotCreate if the folder is
 /// taken; ConfigError if a run to resume had another recipe; DamagedFile for a damaged checkpoint;
 /// IoError when saving fails, with the earlier checkpoint intact.
 TrainResult train(const TrainerParts& parts, const TrainerOptions& options);

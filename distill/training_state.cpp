@@ -1,9 +1,10 @@
-#include <cmath>
 #include <map>
 
 #include <apprentice/base/error.h>
 #include <apprentice/core/state.h>
 #include <apprentice/distill/training_state_internal.h>
+#include <apprentice/kernels/kernel_table.h>
+#include <apprentice/kernels/non_finite.h>
 #include <apprentice/quant/model_file.h>
 #include <apprentice/quant/prepare.h>
 
@@ -35,15 +36,6 @@ std::vector<nn::ParameterGroup> groups_of(nn::Module& network, double weight_dec
   return all;
 }
 
-bool all_finite(const Tensor& tensor) {
-  const float* values = tensor.data<float>();
-  const int64_t n = tensor.numel();
-  // x - x is 0 for finite x, else NaN, and so vectorises where isfinite does not.
-  float sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += values[i] - values[i];
-  return sum == 0;
-}
-
 }  // namespace
 
 TrainingState::TrainingState(std::vector<Trained> trained, std::vector<quant::ModelInfo> infos,
@@ -56,10 +48,14 @@ TrainingState::TrainingState(std::vector<Trained> trained, std::vector<quant::Mo
 
 void TrainingState::make_optimizers() {
   optimizers_.clear();
-  for (const Trained& trained : trained_)
+  not_finite_.clear();
+  for (const Trained& trained : trained_) {
+    const auto parameters = int64_t(trained.network->named_parameters().size());
+    not_finite_.push_back(Tensor::zeros({parameters}, Dtype::i64).to(trained.network->device()));
     optimizers_.push_back(std::make_unique<nn::Sgd>(
         groups_of(*trained.network, options_.weight_decay),
         nn::Sgd::Options{.momentum = float(options_.momentum), .nesterov = options_.nesterov}));
+  }
 }
 
 void TrainingState::step(float lr) {
@@ -70,11 +66,26 @@ void TrainingState::step(float lr) {
   }
 }
 
+void TrainingState::note_gradients() {
+  for (size_t i = 0; i < trained_.size(); ++i) {
+    std::vector<View1<const float>> views;
+    for (const auto& [name, parameter] : trained_[i].network->named_parameters()) {
+      const Tensor grad = parameter.grad();
+      views.push_back(grad ? grad.flat<float>() : View1<const float>{});
+    }
+    kernels::launch<kernels::NonFinite<float>>({views, not_finite_[i].view<int64_t, 1>(), {}},
+                                               current_stream(not_finite_[i].device()));
+  }
+}
+
 void TrainingState::check_gradients(const std::string& where) const {
-  for (const Trained& trained : trained_)
-    for (const auto& [name, parameter] : trained.network->named_parameters())
-      check<CheckFailed>(!parameter.grad().defined() || all_finite(parameter.grad()),
-                         "{}: the gradient of {}'s {} is not finite", where, trained.name, name);
+  for (size_t i = 0; i < trained_.size(); ++i) {
+    const std::vector<int64_t> counts = not_finite_[i].to_vector<int64_t>();
+    const nn::NamedTensors parameters = trained_[i].network->named_parameters();
+    for (size_t k = 0; k < counts.size(); ++k)
+      check<CheckFailed>(counts[k] == 0, "{}: the gradient of {}'s {} is not finite", where,
+                         trained_[i].name, parameters[k].first);
+  }
 }
 
 void TrainingState::train() {

@@ -19,8 +19,10 @@ class TrainingState {
 
   /// One update of every network at `lr` from the gradients at hand, which are then forgotten.
   void step(float lr);
-  /// CheckFailed naming the first parameter whose gradient is not finite; `where` opens the
-  /// message.
+  /// Counts what is not finite in the gradients at hand; does not wait for their device.
+  void note_gradients();
+  /// CheckFailed naming the first parameter of which note_gradients() has counted something;
+  /// `where` opens the message. Waits for the device.
   void check_gradients(const std::string& where) const;
   /// Puts all networks into training mode.
   void train();
@@ -37,6 +39,7 @@ class TrainingState {
   std::vector<quant::ModelInfo> infos_;
   Recipe::Train options_;
   std::vector<std::unique_ptr<nn::Sgd>> optimizers_;
+  std::vector<Tensor> not_finite_;  ///< of each network: a count for each parameter, i64
 };
 
 }  // namespace apprentice::distill

@@ -6,6 +6,7 @@
 #include <apprentice/core/ops/arithmetic.h>
 #include <apprentice/core/ops/conv2d.h>
 #include <apprentice/kernels/epilogue.h>
+#include <apprentice/kernels/fold_batch_norm.h>
 #include <apprentice/kernels/kernel_table.h>
 #include <apprentice/kernels/ordered_conv2d.h>
 
@@ -27,20 +28,29 @@ Tensor step_of_sums(const Scaled& x, const Tensor& weight_step) {
   return x.step * weight_step;
 }
 
-/// Row c of w times factor[c] * step[c].
-Tensor scale_rows(const Tensor& w, const std::vector<double>& factor, const Tensor& step) {
-  const auto steps = step.defined() ? step.to_vector<double>() : std::vector<double>{1};
-  Tensor y = Tensor::empty(w.shape(), w.dtype());
+/// Weight and bias of a convolution by step * w and the batch norm behind it, with its running
+/// statistics.
+struct Folded {
+  Tensor weight, bias;
+};
+Folded fold(const Tensor& w, const Tensor& step, const BatchNorm2d& bn) {
+  Folded folded{w.new_empty(w.shape()), w.new_empty({w.size(0)})};
+  const Tensor steps = step.defined() ? step.to(w.dtype()) : Tensor();
+  const Tensor gamma = bn.parameter("weight"), beta = bn.parameter("bias");
+  const Tensor mean = bn.buffer("running_mean"), var = bn.buffer("running_var");
+  const std::array rows{w.size(0), w.numel() / w.size(0)};
   with_float(w.dtype(), "conv_bn2d", [&]<class T>() {
-    const T* from = w.data<T>();
-    T* to = y.data<T>();
-    const int64_t row = w.numel() / w.size(0);
-    for (int64_t c = 0; c < w.size(0); ++c) {
-      const T scale = T(factor[size_t(c)] * steps[steps.size() == 1 ? 0 : size_t(c)]);
-      for (int64_t i = c * row; i < (c + 1) * row; ++i) to[i] = scale * from[i];
-    }
+    typename kernels::FoldBatchNorm<T>::Args args;
+    args.w = w.as<T>(rows);
+    if (steps.defined()) args.step = steps.flat<T>();
+    args.gamma = gamma.view<T, 1>(), args.beta = beta.view<T, 1>();
+    args.mean = mean.view<T, 1>(), args.var = var.view<T, 1>();
+    args.eps = double(bn.options().eps);
+    args.folded = folded.weight.as<T>(rows);
+    args.bias = folded.bias.view<T, 1>();
+    kernels::launch<kernels::FoldBatchNorm<T>>(args, current_stream(w.device()));
   });
-  return y;
+  return folded;
 }
 
 /// Of an inference: codes are convolved exactly, real values may go by a faster algorithm.
@@ -58,20 +68,20 @@ Tensor ordered_sums(const Tensor& x, const Tensor& w, const Conv2dOptions& optio
   const int64_t width = geometry.out_size(1, x.size(2), w.size(2));
   check<ShapeError>(x.size(3) == w.size(3) && height > 0 && width > 0,
                     "conv2d: x {} does not fit weight {}", x.shape().str(), w.shape().str());
-  Tensor sums = Tensor::empty({x.size(0), height, width, w.size(0)});
+  Tensor sums = x.new_empty({x.size(0), height, width, w.size(0)});
   kernels::OrderedConv2d::Args args{.x = x.view<float, 4>(),
                                     .w = w.view<float, 4>(),
                                     .geometry = geometry,
                                     .sums = sums.view<float, 4>(),
                                     .epilogue = {},
                                     .y = {}};
-  kernels::launch<kernels::OrderedConv2d>(args);
+  kernels::launch<kernels::OrderedConv2d>(args, current_stream(x.device()));
   return sums;
 }
 
 View2<const float> as_rows(const Tensor& map) {
   if (!map.defined()) return {};
-  return {map.data<float>(), {map.numel() / map.size(-1), map.size(-1)}};
+  return map.as<float>(std::array{map.numel() / map.size(-1), map.size(-1)});
 }
 
 }  // namespace
@@ -136,11 +146,10 @@ Scaled ConvBn2d::forward_folded(const Scaled& x, const EffectiveWeight& weight,
                                 const Scaled& residual) {
   const bool two_steps = weight.step_negative.defined();
   const Tensor data = two_steps ? real(weight) : weight.data;
-  const BatchNorm2d::Affine bn = bn_->affine();
-  const Tensor folded = scale_rows(data, bn.a, step_of_sums(x, two_steps ? Tensor() : weight.step));
-  const Tensor bias = Tensor::from(bn.b, {int64_t(bn.b.size())}).to(data.dtype());
+  const Folded folded = nn::fold(data, step_of_sums(x, two_steps ? Tensor() : weight.step), *bn_);
   const Tensor added = residual.data.defined() ? real(residual) : Tensor();
-  return {conv2d_fused(x.data, folded, bias, inference(*conv_, x, weight), added, options_.relu),
+  return {conv2d_fused(x.data, folded.weight, folded.bias, inference(*conv_, x, weight), added,
+                       options_.relu),
           {},
           0};
 }

@@ -16,14 +16,14 @@ namespace {
 Tensor ordered_linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   Shape shape = x.shape();
   shape[shape.rank() - 1] = weight.size(0);
-  Tensor y = Tensor::empty(shape);
+  Tensor y = x.new_empty(shape);
   const int64_t rows = y.numel() / weight.size(0);
-  kernels::OrderedLinear::Args args{.x = {x.data<float>(), {rows, x.size(-1)}},
+  kernels::OrderedLinear::Args args{.x = x.as<float>(std::array{rows, x.size(-1)}),
                                     .w = weight.view<float, 2>(),
                                     .bias = {},
-                                    .y = {y.data<float>(), {rows, weight.size(0)}}};
+                                    .y = y.as<float>(std::array{rows, weight.size(0)})};
   if (bias.defined()) args.bias = bias.view<float, 1>();
-  kernels::launch<kernels::OrderedLinear>(args);
+  kernels::launch<kernels::OrderedLinear>(args, current_stream(x.device()));
   return y;
 }
 

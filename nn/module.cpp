@@ -6,6 +6,7 @@
 #include <apprentice/base/error.h>
 #include <apprentice/base/text.h>
 #include <apprentice/core/autograd.h>
+#include <apprentice/core/move.h>
 #include <apprentice/core/ops/arithmetic.h>
 
 namespace apprentice::nn {
@@ -130,6 +131,18 @@ void Module::to(Dtype dtype) {
   for (auto& [name, tensor] : parameters_) convert(tensor, dtype);
   for (auto& [name, tensor] : buffers_) convert(tensor, dtype);
   for (const auto& [name, child] : children_) child->to(dtype);
+}
+
+void Module::to(Device device) {
+  for (auto& [name, tensor] : parameters_) move_to(tensor, device);
+  for (auto& [name, tensor] : buffers_) move_to(tensor, device);
+  for (const auto& [name, child] : children_) child->to(device);
+}
+
+Device Module::device() const {
+  for (const NamedTensors& tensors : {named_parameters(), named_buffers()})
+    if (!tensors.empty()) return tensors.front().second.device();
+  return {};
 }
 
 void Module::set_requires_grad(bool on) {

@@ -64,6 +64,11 @@ class Module {
   /// Converts parameters and buffers to f32 or f64 (for gradient checks). Handles taken before are
   /// no longer this module's.
   void to(Dtype dtype);
+  /// Moves parameters, buffers and gradients to another device, in place: handles taken before,
+  /// those of optimizers and quantizers too, stay this module's (core/move.h).
+  void to(Device device);
+  /// Where they lie: that of the first; the CPU where there is none.
+  Device device() const;
   /// Do backward passes reach the parameters? A frozen teacher's do not.
   void set_requires_grad(bool on);
 

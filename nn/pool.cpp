@@ -26,8 +26,9 @@ Tensor GlobalAvgPool2d::forward(const Scaled& x) {
   if (!x.coded()) return forward(x.data);
   if (needs_grad({x.data})) return real({global_avg_pool2d(x.data), x.step, x.max_code});
   const auto map = x.data.view<float, 4>();
-  Tensor y = Tensor::empty({map.size(0), map.size(3)});
-  kernels::launch<kernels::OrderedPool<float>>({map, float(x.step.item()), y.view<float, 2>()});
+  Tensor y = x.data.new_empty({map.size(0), map.size(3)});
+  kernels::launch<kernels::OrderedPool<float>>({map, float(x.step.item()), y.view<float, 2>()},
+                                               current_stream(x.data.device()));
   return y;
 }
 

@@ -21,7 +21,7 @@ struct WeightedLoss {
     const Tensor term = value();
     const Tensor weighted = weight == 1 ? term : term * weight;
     result.loss = result.loss.defined() ? result.loss + weighted : weighted;
-    result.terms.push_back({name, term.item(), weight});
+    result.terms.push_back({name, term.detach(), weight});
   }
 };
 
@@ -87,7 +87,7 @@ class Apprentice final : public Method {
       return distillation_loss(teacher, student, float(options_.temperature),
                                trained_teacher_ && options_.teacher_receives_distill_grad);
     });
-    loss.result.correct = correct_count(student, batch.labels);
+    loss.result.correct = correct_count(student.detach(), batch.labels);
     return std::move(loss.result);
   }
 

@@ -19,7 +19,7 @@ class None final : public Method {
   StepResult step(const data::Batch& batch, const StepInfo& /*info*/) override {
     const Tensor logits = student_->forward(batch.x);
     const Tensor loss = cross_entropy(logits, batch.labels, smoothing_);
-    return {loss, {{"label", loss.item(), 1.0}}, correct_count(logits, batch.labels)};
+    return {loss, {{"label", loss.detach(), 1.0}}, correct_count(logits.detach(), batch.labels)};
   }
 
  private:

@@ -13,8 +13,8 @@ using namespace apprentice::test;
 
 TEST_CASE("a row counts as right if the first of its largest logits stands at the label") {
   const Tensor logits = Tensor::from<float>({1, 3, 2, 5, 5, 0, 0, 0, 0}, {3, 3});
-  CHECK(correct_count(logits, Tensor::from<int64_t>({1, 0, 0}, {3})) == 3);
-  CHECK(correct_count(logits, Tensor::from<int64_t>({0, 1, 2}, {3})) == 0);
+  CHECK(correct_count(logits, Tensor::from<int64_t>({1, 0, 0}, {3})).item() == 3);
+  CHECK(correct_count(logits, Tensor::from<int64_t>({0, 1, 2}, {3})).item() == 0);
   CHECK(throws<ShapeError>([&] { correct_count(logits, Tensor::from<int64_t>({0}, {1})); },
                            "[3, 3]") == "");
 }

@@ -53,8 +53,9 @@ Runnable runnable_packed(const std::string& path) {
           policy.empty() ? "" : quant::summary(quant::policy_from_json(policy))};
 }
 
-Runnable runnable_model(const Options& o) {
+Runnable runnable_model(const Options& o, Device device) {
   const quant::LoadedModel loaded = o.model.load(o.common);
+  loaded.model->to(device);
   loaded.model->eval();
   return {[model = loaded.model](const Tensor& x) { return model->forward(x); }, loaded.info.arch,
           loaded.kind == quant::FileKind::packed_weights ? "packed weights" : "model",
@@ -65,12 +66,14 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-distill::Metrics evaluate(const Options& o, const Runnable& model, const data::ImageSet& set) {
+distill::Metrics evaluate(const Options& o, const Runnable& model, const data::ImageSet& set,
+                          Device device) {
   ProgressPrinter printer;
   const auto begin = std::chrono::steady_clock::now();
   std::vector<Tensor> logits;
   distill::EvaluateOptions options;
   options.batch = o.batch;
+  options.device = device;
   options.on_batch = [&](const data::Batch&, const Tensor& batch_logits, int64_t done) {
     if (!o.save_logits.empty()) logits.push_back(batch_logits.clone());
     const double rate = double(done) / seconds_since(begin);
@@ -101,10 +104,10 @@ int run(const Options& o) {
   const bool packed = quant::file_kind(path) == quant::FileKind::packed;
   check<DeviceError>(!packed || device.is_cpu(), "{}: a packed network, which runs on the CPU only",
                      path);
-  const Runnable model = packed ? runnable_packed(path) : runnable_model(o);
+  const Runnable model = packed ? runnable_packed(path) : runnable_model(o, device);
   const data::ImageSet set = o.data.load(o.common);
   if (!o.save_logits.empty()) check_writable(o.save_logits);
-  const distill::Metrics m = evaluate(o, model, set);
+  const distill::Metrics m = evaluate(o, model, set, device);
   check<CheckFailed>(std::isfinite(m.loss), "{}: the loss is {}", path, m.loss);
   if (o.common.json) {
     const nlohmann::ordered_json report{{"top1", std::round(m.top1 * 1e4) / 1e4},

@@ -17,7 +17,7 @@ class MatchLogits final : public Method {
   StepResult step(const data::Batch& batch, const StepInfo& info) override {
     const Tensor logits = student_->forward(batch.x);
     const Tensor loss = mse_loss(logits, teacher_->logits(batch, info.epoch));
-    return {loss, {{"logits", loss.item(), 1.0}}, correct_count(logits, batch.labels)};
+    return {loss, {{"logits", loss.detach(), 1.0}}, correct_count(logits.detach(), batch.labels)};
   }
 
  private:

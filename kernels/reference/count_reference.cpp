@@ -1,0 +1,40 @@
+#include <algorithm>
+
+#include <apprentice/base/unit.h>
+#include <apprentice/kernels/count.h>
+#include <apprentice/kernels/reference/reference_internal.h>
+
+namespace apprentice::kernels {
+namespace {
+
+void count_correct(const CountCorrect<float>::Args& a) {
+  const int64_t classes = a.logits.size(1);
+  int64_t correct = 0;
+  for (int64_t i = 0; i < a.logits.size(0); ++i) {
+    const float* row = a.logits.data + i * classes;
+    correct += std::max_element(row, row + classes) - row == a.labels(i);
+  }
+  a.count(0) = float(correct);
+}
+
+void count_codes(const CountCodes<float>::Args& a) {
+  using Op = CountCodes<float>;
+  const int64_t n = a.codes.numel(), parts = a.counts.numel();
+  for (int64_t part = 0; part < parts; ++part) {
+    int64_t count = 0;
+    for (int64_t block = part; block < Op::blocks(n); block += parts) {
+      const int64_t begin = block * Op::kEvery * Op::kBlock, end = std::min(begin + Op::kBlock, n);
+      for (int64_t i = begin; i < end; ++i) count += a.codes(i) == a.top || a.codes(i) == a.low;
+    }
+    a.counts(part) = float(count);
+  }
+}
+
+}  // namespace
+}  // namespace apprentice::kernels
+
+APPRENTICE_UNIT(count_reference) {
+  using namespace apprentice::kernels;
+  add_reference<CountCorrect<float>>(count_correct);
+  add_reference<CountCodes<float>>(count_codes);
+}
