@@ -69,7 +69,7 @@ Schedule Executor::schedule(int64_t images) const {
   if (device_.is_cpu())
     return make_schedule(work_, std::min(images, kChunkImages), activation_bytes());
   const int64_t image = std::max<int64_t>(make_schedule(work_, 1, 0).memory.bytes, 1);
-  return make_schedule(work_, std::min(images, std::max<int64_t>(kDeviceBytes / image, 1)), 0);
+  return make_schedule(work_, std::min(images, std::max<int64_t>(arena_bytes_ / image, 1)), 0);
 }
 
 void Executor::Arena::reserve(Schedule wanted, Device device) {

@@ -5,6 +5,7 @@
 
 #include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
+#include <apprentice/base/graph.h>
 #include <apprentice/base/runtime.h>
 #include <apprentice/packed/executor_internal.h>
 
@@ -13,13 +14,15 @@
 namespace apprentice::packed {
 namespace {
 
-/// Work of a forward in its stream: after the one before it, and before the one behind it.
+/// Work of a forward in its stream: after the one before it, and before the one behind it. What is
+/// recorded in a graph runs at other times, whose order is the caller's.
 class Turn {
  public:
   Turn(StreamEvent& past, Stream& last, Stream own) : past_(past), last_(last), own_(own) {
-    if (!(own == last)) past.wait(own);
+    if (!(own == last) && !Graph::recording()) past.wait(own);
   }
   ~Turn() {
+    if (Graph::recording()) return;
     try {
       past_.record(own_);
       last_ = own_;
@@ -77,6 +80,7 @@ Executor::~Executor() {
 
 void Executor::reserve_on_device(int64_t images) {
   if (images <= reserved_) return;
+  refuse_in_recording("the first forward of a packed network, or of its largest batch,");
   const MemoryLabel label("packed activations");
   const Turn turn(*past_, last_, {device_});
   const StreamGuard queue({device_});
@@ -133,7 +137,10 @@ void Executor::run_on_device(const Batch& batch) {
   const int64_t n = batch.x.size(0);
   if (n == 0) return;
   reserve_on_device(n);
-  if (batch.on_host) reserve_staging(batch);
+  if (batch.on_host) {
+    refuse_in_recording("a forward of images on the host");
+    reserve_staging(batch);
+  }
   const Arena& arena = arenas_[0];
   const int64_t chunk = std::min({n, arena.schedule.images, batch.trace ? kTraceImages : n});
   std::optional<DeviceClock> clock;

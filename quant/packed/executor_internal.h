@@ -40,7 +40,8 @@ class LayerClock {
 /// stream: the stream of a forward and the default queue wait for one another where they differ.
 class Executor {
  public:
-  explicit Executor(Device device) : device_(device) {}
+  /// `arena_bytes`: as PackedNetwork::Options has it.
+  Executor(Device device, int64_t arena_bytes) : device_(device), arena_bytes_(arena_bytes) {}
   ~Executor();
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
@@ -51,7 +52,7 @@ class Executor {
   Device device() const { return device_; }
 
   /// How up to `images` go through the network; a chunk holds no more than `kChunkImages` on the
-  /// CPU, elsewhere than `kDeviceBytes`.
+  /// CPU, elsewhere no more than `arena_bytes`.
   Schedule schedule(int64_t images) const;
   /// Allocates only where a batch is larger than those before it. Waits for the device only where
   /// x and logits are the host's, and then once.
@@ -63,8 +64,6 @@ class Executor {
   static constexpr int64_t kChunkImages = 8;
   /// The same with a trace.
   static constexpr int64_t kTraceImages = 16;
-  /// Bytes of an arena of another device, but that at least one image has room.
-  static constexpr int64_t kDeviceBytes = int64_t(1) << 30;
 
  private:
   struct Arena {
@@ -92,6 +91,7 @@ class Executor {
   void fetch_logits(const Batch& batch) const;
 
   Device device_;
+  int64_t arena_bytes_;
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<LayerWork> work_;
   bool team_ = true;           ///< the kernels of all steps may be run by a team

@@ -12,7 +12,7 @@
 namespace apprentice::packed {
 
 struct PackedNetwork::State {
-  explicit State(Device device) : executor(device) {}
+  explicit State(const Options& options) : executor(options.device, options.arena_bytes) {}
 
   Description description;
   std::map<std::string, std::string> metadata;
@@ -116,7 +116,7 @@ PackedNetwork PackedNetwork::load(const SafetensorsFile& file, const Options& op
                      file.name(), format, kFormat);
   check<DamagedFile>(schema == kSchema, "{}: schema of the packed model is '{}', expected '{}'",
                      file.name(), schema, kSchema);
-  auto state = std::make_unique<State>(options.device);
+  auto state = std::make_unique<State>(options);
   state->description = from_json(file.metadata(kNetworkKey), file.name());
   check<ConfigError>(!state->description.weights_only,
                      "{}: only the weights are packed (32-bit activations), so low-bit kernels "

@@ -56,6 +56,9 @@ class PackedNetwork {
     kernels::Preference kernels = kernels::default_preference();
     int threads = 0;  ///< of a forward on the CPU; 0: omp_get_max_threads()
     Device device{};
+    /// The most that activations take on a device other than the CPU, but for one image; larger
+    /// batches go through the network in parts.
+    int64_t arena_bytes = int64_t(1) << 30;
   };
 
   /// MissingInput, DamagedFile naming file, layer and tensor for all that does not fit; ConfigError
@@ -78,7 +81,9 @@ class PackedNetwork {
   /// thread. ShapeError if the sizes do not fit.
   void forward(View4<const float> x, View2<float> logits, const Trace& trace = {});
   /// The same for x and logits in the memory of the stream's device. Gives the work to the stream
-  /// and waits for nothing. DeviceError if that is not the network's device.
+  /// and waits for nothing. DeviceError if that is not the network's device. A Graph (base/graph.h)
+  /// may record it once a batch as large was there; its launches and forwards in other streams
+  /// share the arena, and the caller keeps them apart.
   void enqueue(View4<const float> x, View2<float> logits, Stream stream);
 
   /// As `forward`, for measurements: adds to seconds[i] what layer i took, all threads that ran it

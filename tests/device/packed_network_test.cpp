@@ -2,6 +2,7 @@
 
 #include <apprentice/base/buffer.h>
 #include <apprentice/base/device_allocator.h>
+#include <apprentice/base/graph.h>
 #include <apprentice/base/stream.h>
 
 #include <device/emulated.h>
@@ -33,7 +34,10 @@ class OnDevice {
         n_(int64_t(x.size()) / (9 * 8 * 3)),
         x_(x.size() * sizeof(float), device),
         logits_(size_t(n_ * 4) * sizeof(float), device) {
-    copy_bytes(x_.data(), device, x.data(), {}, x.size() * sizeof(float), {device});
+    replace(x);
+  }
+  void replace(const std::vector<float>& x) {
+    copy_bytes(x_.data(), device_, x.data(), {}, x.size() * sizeof(float), {device_});
   }
   void enqueue(PackedNetwork& network, Stream stream) {
     network.enqueue({static_cast<const float*>(x_.data()), {n_, 9, 8, 3}},
@@ -121,6 +125,19 @@ TEST_CASE("a forward on a device takes memory only where its batch is the larges
   CHECK(allocator.use().live == live);
   forward(4);
   CHECK(allocator.device_calls() > calls);  // the count works
+}
+
+TEST_CASE("a recorded forward on a device gives the CPU's logits of new images") {
+  const Device device = emulated_device();
+  TinyNetwork net(Kind::projection);
+  const auto x = net.images(2), others = net.images(2);
+  PackedNetwork here = load(net, {}), there = load(net, device);
+  OnDevice images(x, device);
+  images.enqueue(there, {device});
+  const Graph graph(device, [&] { images.enqueue(there, current_stream(device)); });
+  images.replace(others);
+  graph.launch({device});
+  CHECK(bool(images.logits() == test::run(here, others, false).logits));
 }
 
 TEST_CASE("weights and activations of a network on a device are the device's memory, and its") {

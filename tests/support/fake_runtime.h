@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -23,6 +24,7 @@ class FakeRuntime final : public apprentice::Runtime {
   size_t capacity = size_t(1) << 20;
   size_t used = 0;
   int allocations = 0;
+  int synchronizations = 0;
 
   /// Runs the work of one stream until it is empty or waits for an event.
   void run(void* stream) {
@@ -30,6 +32,12 @@ class FakeRuntime final : public apprentice::Runtime {
     while (!queue.empty() && queue.front()()) queue.pop_front();
   }
   size_t waiting(void* stream) { return queues_[stream].size(); }
+
+  /// Work behind all that the stream has; while it returns false it is not done.
+  void give(Stream stream, std::function<bool()> work) {
+    const bool records = recorded_stream_ && stream.handle == recorded_stream_;
+    (records ? recorded_ : queues_[stream.handle]).push_back(std::move(work));
+  }
 
   int device_count() override { return devices; }
   std::string status() override { return devices ? "fake devices" : "no fake device: none made"; }
@@ -66,21 +74,22 @@ class FakeRuntime final : public apprentice::Runtime {
   void* create_stream(int) override { return new char; }
   void destroy_stream(Stream stream) override { delete static_cast<char*>(stream.handle); }
   void synchronize(Stream stream) override {
+    ++synchronizations;
     // An awaited event is in another stream, which may wait in turn.
     for (size_t i = 0; i <= queues_.size() && !queues_[stream.handle].empty(); ++i)
       for (auto& [handle, queue] : queues_) run(handle);
   }
 
-  void* create_event(int) override { return new bool(true); }
-  void destroy_event(int, void* event) override { delete static_cast<bool*>(event); }
+  void* create_event(int) override { return new Event(std::make_shared<bool>(true)); }
+  void destroy_event(int, void* event) override { delete static_cast<Event*>(event); }
   void record(void* event, Stream stream) override {
-    *static_cast<bool*>(event) = false;
-    give(stream, [=] { return *static_cast<bool*>(event) = true; });
+    auto done = *static_cast<Event*>(event) = std::make_shared<bool>(false);
+    give(stream, [=] { return *done = true; });
   }
   void wait(Stream stream, void* event) override {
-    give(stream, [=] { return *static_cast<bool*>(event); });
+    give(stream, [done = *static_cast<Event*>(event)] { return *done; });
   }
-  bool is_done(void* event) override { return *static_cast<bool*>(event); }
+  bool is_done(void* event) override { return **static_cast<Event*>(event); }
   double milliseconds(void*, void*) override { return 1; }
 
   void begin_recording(Stream stream) override { recorded_stream_ = stream.handle; }
@@ -101,11 +110,9 @@ class FakeRuntime final : public apprentice::Runtime {
 
  private:
   using Work = std::deque<std::function<bool()>>;
+  /// Whether its latest record is past: who waits for one is not held up by a later one.
+  using Event = std::shared_ptr<bool>;
 
-  void give(Stream stream, std::function<bool()> work) {
-    const bool records = recorded_stream_ && stream.handle == recorded_stream_;
-    (records ? recorded_ : queues_[stream.handle]).push_back(std::move(work));
-  }
   void copy(void* to, const void* from, size_t bytes, Stream stream) {
     give(stream, [=] { return std::memcpy(to, from, bytes) != nullptr; });
   }
