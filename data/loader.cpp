@@ -11,6 +11,7 @@
 
 #include <apprentice/base/error.h>
 #include <apprentice/base/runtime.h>
+#include <apprentice/data/resident_set.h>
 
 namespace apprentice::data {
 
@@ -30,6 +31,10 @@ class Loader::Impl {
     check<ConfigError>(options.prefetch > 0, "loader: prefetch is {}, expected 1 or more",
                        options.prefetch);
     require_device(options.device);
+    if (!options.device.is_cpu() && options.resident) {
+      resident_.emplace(set_, options.device);
+      return;
+    }
     for (int i = 0; i < options.workers; ++i) {
       workers_.emplace_back([this](const std::stop_token& stop) { work(stop); });
     }
@@ -53,7 +58,7 @@ class Loader::Impl {
   }
 
   std::optional<Batch> next() {
-    std::optional<Batch> batch = next_on_host();
+    std::optional<Batch> batch = next_prepared();
     if (batch) batch = batch->to(options_.device);
     return batch;
   }
@@ -70,7 +75,7 @@ class Loader::Impl {
     bool done = false;
   };
 
-  std::optional<Batch> next_on_host() {
+  std::optional<Batch> next_prepared() {
     if (!order_ || cursor_.batch >= batches()) return std::nullopt;
     if (workers_.empty()) {
       Batch batch = prepare(*order_, cursor_);
@@ -92,8 +97,10 @@ class Loader::Impl {
 
   Batch prepare(const std::vector<int64_t>& order, Cursor at) const {
     const auto [begin, end] = sampler_.range(at.batch);
-    Batch batch = make_batch(*set_, {order.begin() + begin, order.begin() + end},
-                             options_.augmentation, options_.seed, at.epoch);
+    const std::vector<int64_t> ids(order.begin() + begin, order.begin() + end);
+    Batch batch = resident_
+                      ? resident_->make_batch(ids, options_.augmentation, options_.seed, at.epoch)
+                      : make_batch(*set_, ids, options_.augmentation, options_.seed, at.epoch);
     batch.index = at.batch;
     return batch;
   }
@@ -130,6 +137,7 @@ class Loader::Impl {
   std::shared_ptr<const ImageSet> set_;
   LoaderOptions options_;
   Sampler sampler_;
+  std::optional<ResidentSet> resident_;
   /// Guards what follows. Only the consumer writes order_ and cursor_, so it alone may read them
   /// without the lock.
   std::mutex mutex_;

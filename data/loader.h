@@ -22,18 +22,21 @@ struct LoaderOptions {
   int prefetch = 4;
   /// Where batches lie: x and labels. next() gives it work in its current stream and does not wait.
   Device device{};
+  /// On another device than the CPU: does the whole set lie there, too, so that the device itself
+  /// makes the batches (resident_set.h), with no workers? Else they are made here and copied.
+  bool resident = true;
 };
 
 /// Gives the batches of a set, epoch by epoch. The batches, and their order, are a pure function of
-/// (set, options other than workers, prefetch and device, epoch): the same for any number of workers
-/// and after a resume.
+/// (set, options other than workers, prefetch, device and resident, epoch): the same for any number
+/// of workers and after a resume.
 ///
 ///   loader.start(epoch);
 ///   while (auto batch = loader.next()) ...
 class Loader {
  public:
   /// Error if the batch is not positive or workers or prefetch make no sense; DeviceError if the
-  /// device is not there.
+  /// device is not there or has no room for a resident set.
   Loader(std::shared_ptr<const ImageSet> set, LoaderOptions options);
   ~Loader();
   Loader(const Loader&) = delete;

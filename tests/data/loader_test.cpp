@@ -152,6 +152,7 @@ TEST_CASE("a loader of a device gives the same batches there, without waiting fo
   const FakeDevices devices;
   LoaderOptions there = options(GENERATE(0, 2));
   there.device = devices.device;
+  there.resident = false;
   Loader loader(shapes(), there), expected(shapes(), options(0));
   loader.start(1, 2);
   expected.start(1, 2);
@@ -161,6 +162,10 @@ TEST_CASE("a loader of a device gives the same batches there, without waiting fo
   CHECK(batch->labels.device() == devices.device);
   CHECK(devices.runtime->waiting(nullptr) > 0);
   CHECK(equal(*batch, *expected.next()));
+  there.resident = true;
+  devices.runtime->capacity = devices.runtime->used + 100000;
+  CHECK(throws<DeviceError>([&] { Loader(shapes(), there); }, "takes 0.2 MB on emulated:0",
+                            "the 0.1 MB that are free") == "");
   there.device.index = 1;
   CHECK(throws<DeviceError>([&] { Loader(shapes(), there); }, "emulated:1") == "");
 }

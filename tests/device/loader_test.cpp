@@ -1,0 +1,50 @@
+#include <catch2/catch.hpp>
+
+#include <apprentice/data/find.h>
+#include <apprentice/data/loader.h>
+#include <apprentice/data/resident_set.h>
+#include <device/emulated.h>
+
+using namespace apprentice;
+
+namespace {
+
+bool equal(const data::Batch& a, const data::Batch& b) {
+  return a.ids == b.ids && a.epoch == b.epoch && a.index == b.index &&
+         a.labels.to_vector<int64_t>() == b.labels.to_vector<int64_t>() &&
+         a.x.to_vector<float>() == b.x.to_vector<float>();
+}
+
+}  // namespace
+
+TEST_CASE("a set that lies on a device gives the batches of the CPU, bit for bit") {
+  const Device device = emulated_device();
+  const auto set =
+      std::make_shared<const data::ImageSet>(data::load_dataset("shapes10:21", "train"));
+  data::LoaderOptions options{.batch = 8,
+                              .shuffle = true,
+                              .augmentation = data::augmentation(GENERATE("none", "shift_mirror")),
+                              .seed = 0x123456789ab,
+                              .workers = 2};
+  data::Loader here(set, options);
+  options.device = device;
+  data::Loader there(set, options);
+  for (int64_t epoch : {0, 5}) {
+    here.start(epoch, 1);
+    there.start(epoch, 1);
+    while (const auto batch = there.next()) {
+      CHECK(batch->x.device() == device);
+      CHECK(equal(*batch, *here.next()));
+      CHECK(there.cursor() == here.cursor());
+    }
+    CHECK(!here.next());
+  }
+}
+
+TEST_CASE("a set on a device refuses samples that it does not hold") {
+  const data::ResidentSet set(
+      std::make_shared<const data::ImageSet>(data::load_dataset("shapes10:5", "train")),
+      emulated_device());
+  CHECK_THROWS_WITH(set.make_batch({1, 5}), Catch::Contains("got sample 5, expected 0 to 4"));
+  CHECK(set.make_batch({4}).labels.item() == 4);
+}
