@@ -36,9 +36,13 @@ void set_runtime(Device::Kind kind, std::unique_ptr<Runtime> runtime) {
 
 Runtime& runtime_of(Device::Kind kind) {
   Runtime* runtime = find(kind);
-  check<DeviceError>(runtime != nullptr, "device {}: this build has no {} backend", name_of(kind),
-                     name_of(kind));
+  check<DeviceError>(runtime != nullptr, "device {}: {}", name_of(kind), device_status(kind));
   return *runtime;
+}
+
+std::string device_status(Device::Kind kind) {
+  Runtime* runtime = find(kind);
+  return runtime ? runtime->status() : fmt::format("this build has no {} backend", name_of(kind));
 }
 
 int device_count(Device::Kind kind) {

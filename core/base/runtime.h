@@ -69,6 +69,8 @@ void set_runtime(Device::Kind kind, std::unique_ptr<Runtime> runtime);
 Runtime& runtime_of(Device::Kind kind);
 /// 1 for the CPU, 0 if nothing runs such devices here.
 int device_count(Device::Kind kind);
+/// The devices of a kind other than the CPU in words, or why there are none.
+std::string device_status(Device::Kind kind);
 /// DeviceError unless the device is there: it names those that are, or why there are none.
 void require_device(Device device);
 

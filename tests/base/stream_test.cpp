@@ -92,3 +92,11 @@ TEST_CASE("copies between devices that differ are refused") {
   CHECK_THROWS_WITH(copy_bytes(&a, other, &b, fake.device, 4, current_stream(other)),
                     "copy from emulated:0 to emulated:1: copy through the CPU");
 }
+
+TEST_CASE("the status of a kind of device says what there is, or why there is nothing") {
+  CHECK(device_status(Device::Kind::emulated) == "this build has no emulated backend");
+  FakeDevices fake;
+  CHECK(device_status(Device::Kind::emulated) == "fake devices");
+  fake.runtime->devices = 0;
+  CHECK(device_status(Device::Kind::emulated) == "no fake device: none made");
+}

@@ -6,8 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include <apprentice/base/cpu.h>
+#include <apprentice/base/runtime.h>
 #include <apprentice/base/unit.h>
 #include <apprentice/data/find.h>
+#include <apprentice/kernels/dense/vendor_libraries.h>
 #include <apprentice/kernels/kernel_table.h>
 #include <apprentice/models/registry.h>
 #include <apprentice/tools/common_options.h>
@@ -37,6 +39,9 @@ Json findings(const CommonOptions& common) {
           {"avx512", cpu.avx512},
           {"avx512_vnni", cpu.avx512_vnni},
           {"cuda", APPRENTICE_CUDA_STATUS},
+          {"cudnn", kernels::dense::cudnn_status()},
+          {"cublaslt", kernels::dense::cublaslt_status()},
+          {"cuda_devices", device_status(Device::Kind::cuda)},
           {"data_roots", roots},
           {"models", models().names()},
           {"datasets", data::datasets().names()},
@@ -54,7 +59,10 @@ void print(const Json& f) {
               f["threads"].get<int>());
   std::printf("           AVX2 %s, AVX-512 %s, AVX-512-VNNI %s\n", yes("avx2"), yes("avx512"),
               yes("avx512_vnni"));
-  std::printf("CUDA       %s\n", f["cuda"].get<std::string>().c_str());
+  std::printf("CUDA       %s\n           %s\n", f["cuda"].get<std::string>().c_str(),
+              f["cuda_devices"].get<std::string>().c_str());
+  std::printf("cuDNN      %s\n", f["cudnn"].get<std::string>().c_str());
+  std::printf("cuBLASLt   %s\n", f["cublaslt"].get<std::string>().c_str());
   for (const Json& root : f["data_roots"])
     std::printf("data root  %s: data sets %s; models %s\n", root["root"].get<std::string>().c_str(),
                 names(root["data"]).c_str(), names(root["models"]).c_str());
