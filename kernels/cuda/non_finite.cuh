@@ -9,6 +9,7 @@ struct FiniteEntry {
   const float* x;
   int64_t n;
   int64_t* count;  ///< null: nobody asks
+  uint32_t chunks() const { return chunks_of(n); }
 };
 
 /// Blocks take chunks of the list, thread t of a block the fours t, t + threads, ... of a chunk. A

@@ -14,6 +14,7 @@ struct SgdEntry {
   int64_t n;
   double lr_scale;
   float weight_decay;
+  uint32_t chunks() const { return chunks_of(n); }
 };
 struct SgdNumbers {
   const double* learning_rate;
@@ -54,6 +55,7 @@ struct AdamEntry {
   int64_t n;
   double lr_scale, shrink_by;  ///< param *= 1 - learning rate * shrink_by
   float weight_decay;
+  uint32_t chunks() const { return chunks_of(n); }
 };
 struct AdamConstants {
   const double* numbers;

@@ -4,14 +4,15 @@
 
 #include <apprentice/kernels/simt/simt.h>
 
-// Launches over many tensors of very different sizes: what a kernel must know of each, an Entry with
-// its number of elements `n`, goes by value in the parameters of the launch, so nothing is uploaded
-// and a captured graph holds it. Tensors are cut into chunks, which the blocks share evenly.
+// Launches over many tensors of very different sizes: what a kernel must know of each, an Entry,
+// goes by value in the parameters of the launch, so nothing is uploaded and a captured graph holds
+// it. Tensors are cut into chunks, Entry::chunks() of them, which the blocks share evenly.
 namespace apprentice::kernels::SIMT_NS {
 
 inline constexpr int kListThreads = 256;
-/// Elements of a chunk: two fours for each thread.
+/// Elements of a chunk where each is worked on by itself: two fours for each thread.
 inline constexpr int kListChunk = 8 * kListThreads;
+inline uint32_t chunks_of(int64_t n) { return uint32_t((n + kListChunk - 1) / kListChunk); }
 
 /// What a list takes of the parameters of a launch, which are 32,764 bytes at most (CUDA 12.1, compute
 /// capability 7.0).
@@ -32,20 +33,32 @@ struct EntryList {
   unsigned blocks() const { return std::min<unsigned>(chunks(), 132 * 16); }
   void add(const Entry& entry) {
     entries[count] = entry;
-    first_chunk[count + 1] = first_chunk[count] + uint32_t((entry.n + kListChunk - 1) / kListChunk);
+    first_chunk[count + 1] = first_chunk[count] + entry.chunks();
     ++count;
+  }
+  /// The entry that a chunk is of.
+  SIMT_FN int entry_of(uint32_t chunk) const {
+    int low = 0, high = count;  // first_chunk[low] <= chunk < first_chunk[high]
+    while (high - low > 1) {
+      const int middle = (low + high) / 2;
+      if (first_chunk[middle] <= chunk)
+        low = middle;
+      else
+        high = middle;
+    }
+    return low;
   }
 };
 
-/// run(list) for as few lists as hold make(i) of all i below `count`; those without elements are
-/// left out.
+/// run(list) for as few lists as hold make(i) of all i below `count`; those without chunks are left
+/// out.
 template <class Make, class Run>
 void for_entry_lists(size_t count, const Make& make, const Run& run) {
   using List = EntryList<decltype(make(size_t()))>;
   List list;
   for (size_t i = 0; i < count; ++i) {
     const auto entry = make(i);
-    if (entry.n > 0) list.add(entry);
+    if (entry.chunks() > 0) list.add(entry);
     if (list.count == List::kMost || (list.count > 0 && i + 1 == count)) {
       run(list);
       list.count = 0;
@@ -53,24 +66,15 @@ void for_entry_lists(size_t count, const Make& make, const Run& run) {
   }
 }
 
-/// Elements [begin, end) of entry `index` are those of a chunk.
+/// Elements [begin, end) of entry `index`, which has n of them, are those of a chunk.
 struct ListPart {
   int index;
   int64_t begin, end;
 
   template <class Entry>
-  SIMT_FN ListPart(const EntryList<Entry>& list, uint32_t chunk) {
-    int low = 0, high = list.count;  // first_chunk[low] <= chunk < first_chunk[high]
-    while (high - low > 1) {
-      const int middle = (low + high) / 2;
-      if (list.first_chunk[middle] <= chunk)
-        low = middle;
-      else
-        high = middle;
-    }
-    const int64_t n = list.entries[low].n;
-    index = low;
-    begin = int64_t(chunk - list.first_chunk[low]) * kListChunk;
+  SIMT_FN ListPart(const EntryList<Entry>& list, uint32_t chunk) : index(list.entry_of(chunk)) {
+    const int64_t n = list.entries[index].n;
+    begin = int64_t(chunk - list.first_chunk[index]) * kListChunk;
     end = begin + kListChunk < n ? begin + kListChunk : n;
   }
 };

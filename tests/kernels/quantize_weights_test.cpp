@@ -1,0 +1,47 @@
+#include <apprentice/kernels/quantize_weights.h>
+
+#include "kernels/agreement.h"
+
+using namespace apprentice;
+using namespace apprentice::kernels;
+using Rule = QuantizeWeights::Rule;
+
+TEST_CASE("quantize_weights gives codes, scales and counts of every weight of a list") {
+  // mean|w| 0.5 and threshold 0.35; max|w| 2 and threshold 1; rint(7 w) within 7.
+  const std::vector<float> a{0.25f, -1, 0.75f, 0, 0, 0, 0, 0}, b{2, 1, -1.5f, 0.5f};
+  const std::vector<float> c{0.5f, -3, 0.0625f, -0.25f};
+  std::vector<float> a_codes(8, 1), b_codes{1, 0, 1, 0}, c_codes{-2, -7, 1, 0};
+  float a_scale[2], b_scale, c_scale;
+  int64_t zeros[] = {100, 100, 100}, flips[] = {100, 100, 100};
+  const QuantizeWeights::Weight weights[] = {{{a.data(), {2, 4}},
+                                              {a_codes.data(), {2, 4}},
+                                              Rule::mean,
+                                              0.7,
+                                              {a_scale, {2}},
+                                              {&zeros[0], {1}},
+                                              {&flips[0], {1}}},
+                                             {{b.data(), {1, 4}},
+                                              {b_codes.data(), {1, 4}},
+                                              Rule::max,
+                                              0.5,
+                                              {&b_scale, {1}},
+                                              {&zeros[1], {1}},
+                                              {&flips[1], {1}}},
+                                             {{c.data(), {1, 4}},
+                                              {c_codes.data(), {1, 4}},
+                                              Rule::uniform,
+                                              7,
+                                              {&c_scale, {1}},
+                                              {&zeros[2], {1}},
+                                              {&flips[2], {1}}}};
+  launch<QuantizeWeights>({weights});
+  CHECK(a_codes == std::vector<float>{0, -1, 1, 0, 0, 0, 0, 0});
+  CHECK(b_codes == std::vector<float>{1, 0, -1, 0});
+  CHECK(c_codes == std::vector<float>{4, -7, 0, -2});  // 3.5 to even, -21 clamped, 0.4375, -1.75
+  CHECK(a_scale[0] == 0.875f);
+  CHECK(a_scale[1] == 1);
+  CHECK(b_scale == 1.75f);
+  CHECK(c_scale == 1.0f / 7);
+  CHECK(std::vector<int64_t>(zeros, zeros + 3) == std::vector<int64_t>{106, 102, 101});
+  CHECK(std::vector<int64_t>(flips, flips + 3) == std::vector<int64_t>{107, 101, 103});
+}
