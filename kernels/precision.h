@@ -17,9 +17,9 @@ constexpr std::string_view name_of(Precision precision) {
   return precision == Precision::f32 ? "f32" : precision == Precision::tf32 ? "tf32" : "bf16";
 }
 
-/// Largest relative error of rounding a factor.
+/// Largest relative error of a factor: tensor cores cut off the bits that TF32 lacks.
 constexpr double rounding_of(Precision precision) {
-  return precision == Precision::f32 ? 0 : precision == Precision::tf32 ? 0x1p-11 : 0x1p-8;
+  return precision == Precision::f32 ? 0 : precision == Precision::tf32 ? 0x1p-10 : 0x1p-8;
 }
 
 }  // namespace apprentice::kernels

@@ -5,6 +5,7 @@
 #include <apprentice/core/integer_conv2d.h>
 #include <apprentice/core/op_samples.h>
 #include <apprentice/core/ops/launch_internal.h>
+#include <apprentice/core/precision.h>
 #include <apprentice/kernels/conv2d.h>
 
 namespace apprentice {
@@ -71,6 +72,7 @@ Tensor run(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv
     args.geometry = geometry_of(o);
     args.relu = relu;
     args.exact = o.exact;
+    args.precision = current_precision();
     launch_beside<kernels::Conv2d<T>>(x, args);
   });
   return y;
@@ -93,7 +95,8 @@ Tensor grad_of_x(const Tensor& grad_y, const Tensor& weight, const Shape& shape,
   if (grad_x.numel() == 0) return grad_x;
   with_float(grad_y.dtype(), "conv2d", [&]<class T>() {
     launch_beside<kernels::Conv2dBackwardData<T>>(
-        grad_y, {grad_y.view<T, 4>(), weight.view<T, 4>(), grad_x.view<T, 4>(), geometry_of(o)});
+        grad_y, {grad_y.view<T, 4>(), weight.view<T, 4>(), grad_x.view<T, 4>(), geometry_of(o),
+                 current_precision()});
   });
   return grad_x;
 }
@@ -114,6 +117,7 @@ std::pair<Tensor, Tensor> grad_of_weight(const Tensor& grad_y, const Tensor& x, 
     args.grad_w = grad_w.view<T, 4>();
     if (with_bias) args.grad_bias = grad_bias.view<T, 1>();
     args.geometry = geometry_of(o);
+    args.precision = current_precision();
     launch_beside<kernels::Conv2dBackwardWeight<T>>(x, args);
   });
   return {grad_w, grad_bias};
@@ -132,7 +136,8 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
   const Saved for_weight(wants_weight ? x : Tensor()), for_x(wants_x ? weight : Tensor());
   return record("conv2d", y, {x, weight, bias},
                 [for_weight, for_x, wants_x, wants_weight, wants_bias, walk, x_shape = x.shape(),
-                 w_shape = weight.shape()](const Tensor& g) {
+                 w_shape = weight.shape(), precision = current_precision()](const Tensor& g) {
+                  const PrecisionGuard same(precision);
                   std::vector<Tensor> grads(3);
                   if (wants_x) grads[0] = grad_of_x(g, for_x.get(), x_shape, walk);
                   if (wants_weight)

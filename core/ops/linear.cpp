@@ -5,6 +5,7 @@
 #include <apprentice/core/op_samples.h>
 #include <apprentice/core/ops/launch_internal.h>
 #include <apprentice/core/ops/reduce.h>
+#include <apprentice/core/precision.h>
 #include <apprentice/kernels/gemm.h>
 
 namespace apprentice {
@@ -30,6 +31,7 @@ Tensor gemm(const char* op, const Tensor& a, const Tensor& b, bool transpose_a, 
     args.c = c.view<T, 2>();
     args.transpose_a = transpose_a;
     args.transpose_b = transpose_b;
+    args.precision = current_precision();
     launch_beside<kernels::Gemm<T>>(a, args);
   });
   return c;
@@ -43,7 +45,8 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool ta, bool tb) {
   if (!wants_a && !wants_b) return c;
   const Saved for_b(wants_b ? a : Tensor()), for_a(wants_a ? b : Tensor());
   // C = AB: dA = G B^T, dB = A^T G; where A (B) is given transposed, so is its gradient.
-  return record("matmul", c, {a, b}, [=](const Tensor& g) {
+  return record("matmul", c, {a, b}, [=, precision = current_precision()](const Tensor& g) {
+    const PrecisionGuard same(precision);
     std::vector<Tensor> grads(2);
     if (wants_a)
       grads[0] = ta ? matmul(for_a.get(), g, tb, true) : matmul(g, for_a.get(), false, !tb);
@@ -74,7 +77,9 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   if (!wants_x && !wants_w && !wants_bias) return y;
   const Saved for_w(wants_w ? flat : Tensor()), for_x(wants_x ? weight : Tensor());
   return record("linear", y, {x, weight, bias},
-                [=, x_shape = x.shape(), flat_y = Shape{rows, out}](const Tensor& grad_y) {
+                [=, x_shape = x.shape(), flat_y = Shape{rows, out},
+                 precision = current_precision()](const Tensor& grad_y) {
+                  const PrecisionGuard same(precision);
                   const Tensor g = grad_y.alias(flat_y);
                   std::vector<Tensor> grads(3);
                   if (wants_x) grads[0] = matmul(g, for_x.get()).alias(x_shape);
