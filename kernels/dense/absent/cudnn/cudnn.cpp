@@ -1,0 +1,13 @@
+#include <apprentice/base/error.h>
+#include <apprentice/kernels/dense/vendor_internal.h>
+
+namespace apprentice::kernels::dense {
+
+std::string cudnn_status() { return APPRENTICE_CUDNN_STATUS; }
+std::string cudnn_problem() { return "built without cuDNN, " + cudnn_status(); }
+
+void cudnn_convolve(const ConvProblem&, std::array<const void*, 3>, Stream) {
+  throw DeviceError(cudnn_problem());
+}
+
+}  // namespace apprentice::kernels::dense

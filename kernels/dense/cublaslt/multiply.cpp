@@ -1,0 +1,102 @@
+#include <map>
+#include <optional>
+
+#include <apprentice/base/buffer.h>
+#include <apprentice/base/error.h>
+#include <apprentice/base/stream.h>
+#include <apprentice/kernels/dense/cublaslt/product_internal.h>
+#include <apprentice/kernels/dense/plans/plan_cache.h>
+#include <apprentice/kernels/dense/plans/timed_choice_internal.h>
+#include <apprentice/kernels/dense/vendor/gpu_internal.h>
+#include <apprentice/kernels/dense/vendor/session_internal.h>
+
+namespace apprentice::kernels::dense {
+namespace {
+
+/// How many of the heuristics' proposals are timed.
+constexpr int kTimed = 8;
+
+struct Plan {
+  Product product;
+  GemmAlgorithm algorithm;
+};
+
+/// cuBLASLt as one thread uses it on one device.
+struct Session {
+  explicit Session(int device) : gpu(gpu_name(device)) {
+    check_cublas(cublaslt().create(&handle), "cublasLtCreate");
+  }
+  std::string gpu;
+  cublasLtHandle_t handle = nullptr;
+  std::map<GemmProblem, Plan> plans;
+};
+
+void run(const Session& session, Product& product, const GemmAlgorithm& algorithm,
+         const GemmMemory& memory, Stream stream) {
+  const StreamGuard owner(stream);
+  std::optional<Buffer> workspace;
+  if (algorithm.workspace > 0) workspace.emplace(algorithm.workspace, stream.device);
+  product.run(session.handle, algorithm, memory, workspace ? workspace->data() : nullptr, stream);
+}
+
+/// The fastest of the proposals; the first of them if none can run, whose error is told where it
+/// is run in earnest.
+GemmAlgorithm time_proposals(const Session& session, Product& product, const GemmProblem& problem,
+                             GemmMemory memory, Stream stream) {
+  const auto proposals = product.propose(session.handle, kTimed);
+  // A product that adds to its output must do so once.
+  std::optional<Buffer> elsewhere;
+  if (problem.accumulate) {
+    const StreamGuard owner(stream);
+    elsewhere.emplace(size_t(problem.m * problem.n) * sizeof(float), stream.device);
+    memory.c = elsewhere->data();
+  }
+  const auto best = fastest(proposals.size(), [&](size_t i) {
+    try {
+      return milliseconds_of(stream, [&] { run(session, product, proposals[i], memory, stream); });
+    } catch (const DeviceError&) {
+      return kNever;
+    }
+  });
+  return proposals[best.value_or(0)];
+}
+
+GemmAlgorithm choose(const Session& session, Product& product, const GemmProblem& problem,
+                     const GemmMemory& memory, Stream stream) {
+  if (plan_choice() == PlanChoice::heuristic || is_recorded(stream))
+    return product.propose(session.handle, 1).front();
+  const std::string key =
+      fmt::format("{} | cuBLASLt {} | {}", session.gpu, cublaslt().version(), problem.text());
+  if (const auto known = plan_cache().find(key)) {
+    try {
+      return product.restore(session.handle, *known);
+    } catch (const DeviceError&) {
+      // Edited by hand, or of another build of the same version: chosen anew.
+    }
+  }
+  const GemmAlgorithm chosen = time_proposals(session, product, problem, memory, stream);
+  plan_cache().put(key, text_of(chosen.algorithm));
+  return chosen;
+}
+
+}  // namespace
+
+void cublaslt_multiply(const GemmProblem& problem, const GemmMemory& memory, Stream stream) try {
+  use_gpu(stream.device.index);
+  Session& session = session_of<Session>(stream.device.index);
+  auto known = session.plans.find(problem);
+  if (known == session.plans.end()) {
+    Product product(problem);
+    const GemmAlgorithm algorithm = choose(session, product, problem, memory, stream);
+    // While a graph is recorded nothing can be timed; what runs outside it still may be.
+    if (is_recorded(stream) && plan_choice() == PlanChoice::timed)
+      return run(session, product, algorithm, memory, stream);
+    known = session.plans.emplace(problem, Plan{std::move(product), algorithm}).first;
+  }
+  run(session, known->second.product, known->second.algorithm, memory, stream);
+} catch (const DeviceError& error) {
+  throw DeviceError(
+      fmt::format("{}: {} (on {})", problem.text(), error.what(), stream.device.str()));
+}
+
+}  // namespace apprentice::kernels::dense

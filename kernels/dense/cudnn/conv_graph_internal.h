@@ -1,0 +1,55 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <apprentice/kernels/dense/cudnn/descriptor_internal.h>
+#include <apprentice/kernels/dense/plans/conv2d_problem_internal.h>
+
+namespace apprentice::kernels::dense {
+
+/// What cuDNN plans for: the device of a handle, or one that is only described, as JSON.
+struct CudnnTarget {
+  cudnnHandle_t handle = nullptr;
+  Descriptor described;
+};
+CudnnTarget described_target(const std::string& json);
+
+/// An algorithm of cuDNN for one problem, ready to run.
+struct EnginePlan {
+  Descriptor engine, config, plan;
+  int64_t workspace = 0;  ///< bytes that a run needs
+};
+
+/// A convolution or one of its gradients as a graph of cuDNN, and cuDNN's engines for it.
+///
+/// Engines go by name, "eng70 k2=4 k18=0": the number of the engine and its knobs, which mean the
+/// same wherever version, device and problem are the same. Only such are named and planned that
+/// compute what we promise:
+///   - the direct sum: no Winograd, no FFT;
+///   - in an order that follows from the problem: none that cuDNN calls nondeterministic;
+///   - with f32 sums: no reduced reductions, no factors rounded to less than asked for;
+///   - on tensor cores, where f32 factors become TF32, only if the precision allows it.
+class ConvGraph {
+ public:
+  ConvGraph(const ConvProblem& problem, const CudnnTarget& target);
+
+  /// What cuDNN's heuristics propose, then what it falls back to; the most promising first.
+  std::vector<std::string> engines() const;
+  /// DeviceError if there is no such engine here or it may not be used.
+  EnginePlan plan(const std::string& name) const;
+
+ private:
+  void propose(cudnnBackendHeurMode_t mode, std::vector<std::string>& names) const;
+  bool is_allowed(const Descriptor& engine) const;
+
+  const CudnnTarget& target_;
+  Precision precision_;
+  Descriptor x_, w_, y_, walk_, operation_, graph_;
+};
+
+/// Runs the plan in the handle's stream: x, w and y as in ConvProblem.
+void execute(const EnginePlan& plan, cudnnHandle_t handle, std::array<void*, 3> xwy,
+             void* workspace);
+
+}  // namespace apprentice::kernels::dense

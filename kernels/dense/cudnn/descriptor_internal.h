@@ -1,0 +1,111 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#include <apprentice/kernels/dense/cudnn/library_internal.h>
+
+namespace apprentice::kernels::dense {
+
+/// The type that cuDNN knows a C++ type by.
+template <class T>
+inline constexpr auto cudnn_type_of = CUDNN_TYPE_BACKEND_DESCRIPTOR;
+template <>
+inline constexpr auto cudnn_type_of<int64_t> = CUDNN_TYPE_INT64;
+template <>
+inline constexpr auto cudnn_type_of<float> = CUDNN_TYPE_FLOAT;
+template <>
+inline constexpr auto cudnn_type_of<bool> = CUDNN_TYPE_BOOLEAN;
+template <>
+inline constexpr auto cudnn_type_of<char> = CUDNN_TYPE_CHAR;
+template <>
+inline constexpr auto cudnn_type_of<cudnnDataType_t> = CUDNN_TYPE_DATA_TYPE;
+template <>
+inline constexpr auto cudnn_type_of<cudnnConvolutionMode_t> = CUDNN_TYPE_CONVOLUTION_MODE;
+template <>
+inline constexpr auto cudnn_type_of<cudnnBackendHeurMode_t> = CUDNN_TYPE_HEUR_MODE;
+template <>
+inline constexpr auto cudnn_type_of<cudnnBackendKnobType_t> = CUDNN_TYPE_KNOB_TYPE;
+template <>
+inline constexpr auto cudnn_type_of<cudnnBackendNumericalNote_t> = CUDNN_TYPE_NUMERICAL_NOTE;
+
+/// One object of cuDNN's graph API: attributes are set, then it is finished and can be read.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(cudnnBackendDescriptorType_t type) {
+    check_cudnn(cudnn().create_descriptor(type, &raw_), "cudnnBackendCreateDescriptor");
+  }
+  Descriptor(Descriptor&& other) noexcept : raw_(std::exchange(other.raw_, nullptr)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(raw_, other.raw_);
+    return *this;
+  }
+  ~Descriptor() {
+    if (raw_) cudnn().destroy_descriptor(raw_);
+  }
+
+  void set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t count,
+           const void* values) {
+    check_cudnn(cudnn().set_attribute(raw_, name, type, count, values), "cudnnBackendSetAttribute");
+  }
+  /// A value, a list of them, another descriptor.
+  template <class T>
+  void set(cudnnBackendAttributeName_t name, const T& value) {
+    set(name, cudnn_type_of<T>, 1, &value);
+  }
+  template <class T, size_t N>
+  void set(cudnnBackendAttributeName_t name, const std::array<T, N>& values) {
+    set(name, cudnn_type_of<T>, int64_t(N), values.data());
+  }
+  void set(cudnnBackendAttributeName_t name, const Descriptor& other) { set(name, other.raw_); }
+  void finish() { check_cudnn(cudnn().finalize(raw_), "cudnnBackendFinalize"); }
+
+  /// Up to `room` values.
+  template <class T>
+  std::vector<T> get(cudnnBackendAttributeName_t name, int64_t room) const {
+    std::vector<T> values(size_t(room), T{});
+    int64_t count = 0;
+    read(name, cudnn_type_of<T>, room, &count, values.data());
+    values.resize(size_t(count));
+    return values;
+  }
+  template <class T>
+  T get(cudnnBackendAttributeName_t name) const {
+    T value{};
+    int64_t count = 0;
+    read(name, cudnn_type_of<T>, 1, &count, &value);
+    return value;
+  }
+  /// Descriptors of `type`: cuDNN fills in those that it is given.
+  std::vector<Descriptor> get_descriptors(cudnnBackendAttributeName_t name,
+                                          cudnnBackendDescriptorType_t type, int64_t room) const {
+    std::vector<Descriptor> all;
+    std::vector<cudnnBackendDescriptor_t> raw;
+    for (int64_t i = 0; i < room; ++i) raw.push_back(all.emplace_back(type).raw_);
+    int64_t count = 0;
+    read(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, room, &count, raw.data());
+    all.erase(all.begin() + std::min(count, room), all.end());
+    return all;
+  }
+  int64_t count(cudnnBackendAttributeName_t name) const {
+    int64_t count = 0;
+    read(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count, nullptr);
+    return count;
+  }
+  cudnnBackendDescriptor_t raw() const { return raw_; }
+  explicit operator bool() const { return raw_ != nullptr; }
+
+ private:
+  void read(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t room,
+            int64_t* count, void* values) const {
+    check_cudnn(cudnn().get_attribute(raw_, name, type, room, count, values),
+                "cudnnBackendGetAttribute");
+  }
+
+  cudnnBackendDescriptor_t raw_ = nullptr;
+};
+
+}  // namespace apprentice::kernels::dense

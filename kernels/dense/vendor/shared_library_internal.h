@@ -1,0 +1,32 @@
+#pragma once
+
+#include <initializer_list>
+#include <string>
+
+namespace apprentice::kernels::dense {
+
+/// A vendor's library, loaded when it is first asked for, so that a program without a GPU neither
+/// needs it nor pays for it. It stays loaded for as long as the process runs.
+class SharedLibrary {
+ public:
+  /// The first of `names` that the loader finds; empty ones are passed over.
+  explicit SharedLibrary(std::initializer_list<std::string> names);
+
+  /// Why it cannot be used, or "".
+  const std::string& problem() const { return problem_; }
+  /// Sets `function` to the library's of that name. One that is not there becomes the problem.
+  template <class F>
+  void bind(F*& function, const char* name) {
+    function = reinterpret_cast<F*>(address(name));
+  }
+  /// The file that it was loaded from.
+  const std::string& path() const { return path_; }
+
+ private:
+  void* address(const char* name);
+
+  void* handle_ = nullptr;
+  std::string problem_, path_;
+};
+
+}  // namespace apprentice::kernels::dense

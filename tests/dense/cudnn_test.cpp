@@ -1,0 +1,160 @@
+// cuDNN's heuristics and plans for a GPU that is only described, which it computes on any machine
+// that has the library.
+#include <fmt/core.h>
+
+#include <catch2/catch.hpp>
+#include <memory>
+#include <set>
+#include <string>
+
+#include <apprentice/base/error.h>
+#include <apprentice/kernels/dense/cudnn/conv_graph_internal.h>
+#include <support/throws.h>
+
+using namespace apprentice;
+using namespace apprentice::kernels;
+using namespace apprentice::kernels::dense;
+using test::throws;
+
+namespace {
+
+/// An H200, as CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION gives one.
+constexpr const char* kH200 = R"({
+  "deviceVer": 900, "driverVer": 13000, "cudaDeviceId": 0, "deviceName": "NVIDIA H200",
+  "maxGridSize": [2147483647, 65535, 65535], "maxBlockSize": [1024, 1024, 64],
+  "regsPerBlock": 65536, "multiProcessorCount": 132, "warpSize": 32,
+  "maxSharedMemoryPerBlock": 49152, "maxSharedMemoryPerBlockOptin": 232448,
+  "reservedSharedMemoryPerBlock": 1024, "maxRegistersPerSM": 65536, "maxCtasPerSM": 32,
+  "maxThreadsPerBlock": 1024, "maxThreadsPerSM": 2048, "pciDeviceId": 0, "isTccDriver": 0,
+  "supportCoopLaunch": 1, "smClockRateKHz": 1980000, "memClockRateKHz": 3201000,
+  "l2CacheSize": 62914560, "totalGlobalMem": 150754820096})";
+
+/// Null where cuDNN cannot be loaded: then there is nothing to test.
+const CudnnTarget* h200() {
+  static const auto target = [] {
+    std::unique_ptr<CudnnTarget> made;
+    if (cudnn().problem.empty())
+      made = std::make_unique<CudnnTarget>(described_target(kH200));
+    else
+      WARN("skipped: " << cudnn().problem);
+    return made;
+  }();
+  return target.get();
+}
+
+struct Case {
+  const char* what;
+  std::array<int64_t, 4> x;  // n, h, w, c
+  int64_t out, kernel;
+  Conv2dGeometry geometry;
+  int64_t alignment = 16;
+};
+
+const Case kCases[] = {
+    {"3x3 of ResNet-20", {128, 32, 32, 16}, 16, 3, {{1, 1}, {1, 1}}},
+    {"its stem", {128, 32, 32, 3}, 16, 3, {{1, 1}, {1, 1}}},
+    {"stride 2", {128, 32, 32, 16}, 32, 3, {{2, 2}, {1, 1}}},
+    {"1x1 with stride 2", {64, 56, 56, 64}, 128, 1, {{2, 2}, {0, 0}}},
+    {"stem of ResNet-50", {64, 224, 224, 3}, 64, 7, {{2, 2}, {3, 3}}},
+    {"odd sizes", {3, 9, 7, 5}, 7, 3, {{2, 1}, {0, 2}}, 4},
+    {"one pixel", {1, 1, 1, 1}, 1, 1, {}, 4},
+    {"dilated", {2, 16, 16, 8}, 8, 3, {{1, 1}, {2, 2}, {2, 2}}},
+    {"two groups", {2, 8, 8, 6}, 4, 3, {{1, 1}, {1, 1}, {1, 1}, 2}, 4},
+    {"depthwise", {2, 8, 8, 8}, 8, 3, {{1, 1}, {1, 1}, {1, 1}, 8}},
+};
+
+ConvProblem problem_of(const Case& c, ConvKind kind, Precision precision) {
+  const int64_t p = c.geometry.out_size(0, c.x[1], c.kernel);
+  const int64_t q = c.geometry.out_size(1, c.x[2], c.kernel);
+  return {kind,
+          precision,
+          c.x,
+          {c.out, c.kernel, c.kernel, c.x[3] / c.geometry.groups},
+          {c.x[0], p, q, c.out},
+          c.geometry,
+          {c.alignment, c.alignment, c.alignment}};
+}
+
+bool has_note(const EnginePlan& plan, cudnnBackendNumericalNote_t note) {
+  for (const auto found : plan.engine.get<cudnnBackendNumericalNote_t>(
+           CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_NUMERICAL_NOTE_TYPE_COUNT))
+    if (found == note) return true;
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("cuDNN plans every convolution and gradient for an H200, in f32 without tensor cores") {
+  const CudnnTarget* target = h200();
+  if (!target) return;
+  for (const Case& c : kCases)
+    for (const auto kind : {ConvKind::forward, ConvKind::backward_data, ConvKind::backward_weight})
+      for (const auto precision : {Precision::f32, Precision::tf32}) {
+        const ConvProblem problem = problem_of(c, kind, precision);
+        CAPTURE(c.what, problem.text());
+        const ConvGraph graph(problem, *target);
+        const auto names = graph.engines();
+        REQUIRE(!names.empty());
+        CHECK(std::set<std::string>(names.begin(), names.end()).size() == names.size());
+        for (const std::string& name : names) {
+          CAPTURE(name);
+          const EnginePlan plan = graph.plan(name);
+          CHECK(plan.workspace >= 0);
+          if (precision == Precision::f32) CHECK(!has_note(plan, CUDNN_NUMERICAL_NOTE_TENSOR_CORE));
+          for (const auto note :
+               {CUDNN_NUMERICAL_NOTE_WINOGRAD, CUDNN_NUMERICAL_NOTE_FFT,
+                CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS,
+                CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION})
+            CHECK(!has_note(plan, note));
+        }
+      }
+}
+
+TEST_CASE("a precision of TF32 lets cuDNN use tensor cores, and f32 refuses them by name, too") {
+  const CudnnTarget* target = h200();
+  if (!target) return;
+  const ConvProblem f32 = problem_of(kCases[0], ConvKind::forward, Precision::f32);
+  const ConvProblem tf32 = problem_of(kCases[0], ConvKind::forward, Precision::tf32);
+  const ConvGraph exact(f32, *target), rounded(tf32, *target);
+  const std::string first = rounded.engines().front();
+  CHECK(has_note(rounded.plan(first), CUDNN_NUMERICAL_NOTE_TENSOR_CORE));
+  CHECK(throws<DeviceError>([&] { exact.plan(first); }, first, "may not be used") == "");
+}
+
+TEST_CASE("an engine of cuDNN that is not deterministic is refused by name") {
+  const CudnnTarget* target = h200();
+  if (!target) return;
+  // Tensor cores are allowed, so an engine that may not be used is one that breaks another promise.
+  const ConvProblem problem = problem_of(kCases[0], ConvKind::backward_weight, Precision::tf32);
+  const ConvGraph graph(problem, *target);
+  int planned = 0, refused = 0;
+  for (int i = 0; i < 40; ++i) {
+    try {
+      graph.plan(fmt::format("eng{}", i));
+      ++planned;
+    } catch (const DeviceError& error) {
+      refused += std::string(error.what()).find("may not be used") != std::string::npos;
+    }
+  }
+  CHECK(planned > 0);
+  CHECK(refused > 0);
+}
+
+TEST_CASE("what is no engine's name, or names none, is an error") {
+  const CudnnTarget* target = h200();
+  if (!target) return;
+  const ConvGraph graph(problem_of(kCases[0], ConvKind::forward, Precision::f32), *target);
+  for (const char* name : {"", "eng", "engine 1", "eng1 k", "eng1 k2", "eng1 k2=", "eng1 k2=1,"})
+    CHECK(throws<DeviceError>([&] { graph.plan(name); }, "no name of an engine") == "");
+  CHECK(throws<DeviceError>([&] { graph.plan("eng99999"); }, "cudnnBackend") == "");
+  CHECK(throws<DeviceError>([&] { graph.plan("eng0 k2=12345"); }, "cudnnBackend") == "");
+}
+
+TEST_CASE("cuDNN's own message for a convolution that does not fit is told") {
+  const CudnnTarget* target = h200();
+  if (!target) return;
+  ConvProblem problem = problem_of(kCases[0], ConvKind::forward, Precision::f32);
+  problem.y[1] += 1;
+  CHECK(throws<DeviceError>([&] { ConvGraph(problem, *target); }, "cudnnBackendFinalize",
+                            "CUDNN_STATUS_BAD_PARAM") == "");
+}
