@@ -1,17 +1,25 @@
 #!/usr/bin/env bash
-# Proves the CUDA kernels on the GPU of this machine: builds their tests for it, runs them, runs them under
-# compute-sanitizer where that is installed, and prints one table.
+# Proves the CUDA backend on the GPU of this machine, in under ten minutes, without a network: builds it for that GPU, runs
+# all tests of kernels and of the stack on the device (parity with the CPU), kernels again under compute-sanitizer
+# where that is installed, times kernels, training steps and packed networks, distils for a short while, times
+# PyTorch beside it where python3 has it, and prints one table.
 #
-#   tools/gpu_check.sh [OUT]     OUT (build-gpu/check): gets gpu_check.md, gpu_check.json and the logs
+#   tools/gpu_check.sh [OUT]     OUT (build-gpu/check): gets gpu_check.md, gpu_check.json, the run and the logs
 #
-# GPU_TESTS names a gpu_tests binary built elsewhere, for machines that lack a compiler or a library.
+#   APPRENTICE_DATA    where CIFAR-10 and its teachers are sought beside . and ../shared; without them the generated
+#                      set shapes10 takes their place
+#   APPRENTICE_VENDOR  a folder made by tools/vendor.sh, for machines without the libraries
+#   GPU_BUILD          a build folder made elsewhere, with apprentice and the tests in it: nothing is built
+#   EPOCHS             of the distillation (3)
+#
 # Exit code 0: all passed; 1: something failed; 77: no CUDA device.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 out=${1:-build-gpu/check}
-tests=${GPU_TESTS-}
-mkdir -p "$out" || exit 73
+build=${GPU_BUILD:-build-gpu}
+apprentice=$build/apprentice
+vendor=${APPRENTICE_VENDOR-}
 rows=() json=() failures=0
 
 # row WHAT RESULT SECONDS
@@ -20,15 +28,24 @@ row() {
   json+=("{\"what\":\"$1\",\"result\":\"$2\",\"seconds\":$3}")
 }
 
-# step WHAT LOG COMMAND...: runs it and notes how it ended.
+# step WHAT LOG COMMAND...: runs it and notes how it ended, or, if $key is set, that number of the JSON that it prints.
+key=
 step() {
   local what=$1 log=$out/$2 begin=$SECONDS result=passed
   shift 2
-  "$@" >"$log" 2>&1 || { result="FAILED ($?)"; failures=$((failures + 1)); tail -n 30 "$log"; }
+  echo "gpu_check: $what" >&2
+  "$@" >"$log" 2>"$log.err" || result="FAILED ($?)"
+  if [ "$result" != passed ]; then
+    failures=$((failures + 1))
+    tail -n 30 "$log" "$log.err" >&2
+  elif [ -n "$key" ]; then
+    result="$(grep -oE "\"$key\":[-0-9.e+]+" "$log" | tail -n 1 | cut -d: -f2) ${key##*_}"
+  fi
   row "$what" "$result" "$((SECONDS - begin))"
-  [ "$result" = passed ]
+  [[ $result != FAILED* ]]
 }
 
+# The device, as nvidia-smi names it: name, driver, compute capability.
 if ! device=$(nvidia-smi --query-gpu=name,driver_version,compute_cap --format=csv,noheader 2>/dev/null | head -n 1) ||
   [ -z "$device" ]; then
   echo 'gpu_check: no CUDA device (nvidia-smi finds none); nothing was checked' >&2
@@ -37,31 +54,77 @@ fi
 capability=${device##*, }
 architecture=${capability/./}-real
 [ "$capability" = 9.0 ] && architecture=90a-real
+mkdir -p "$out" || exit 73
 
-build_tests() {
-  cmake -S . -B build-gpu -G Ninja -DCMAKE_BUILD_TYPE=Release -DAPPRENTICE_CUDA=ON -DAPPRENTICE_ENGINE_ONLY=ON \
-    -DAPPRENTICE_TESTS=ON -DAPPRENTICE_INSTALL=OFF "-DCMAKE_CUDA_ARCHITECTURES=$architecture" &&
-    cmake --build build-gpu --target gpu_tests
+if [ -n "$vendor" ]; then
+  vendor=$(cd "$vendor" && pwd) || exit 66
+  export LD_LIBRARY_PATH=$vendor/usr/lib/$(uname -m)-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+fi
+
+build_all() {
+  cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DAPPRENTICE_CUDA=ON -DAPPRENTICE_TESTS=ON \
+    "-DCMAKE_CUDA_ARCHITECTURES=$architecture" ${vendor:+"-DCMAKE_PREFIX_PATH=$vendor/usr"} \
+    ${vendor:+"-DCMAKE_LIBRARY_ARCHITECTURE=$(uname -m)-linux-gnu"} &&
+    cmake --build "$build" --target apprentice_program gpu_tests gpu_device_tests
 }
 
-if [ -z "$tests" ]; then
-  tests=build-gpu/tests/simt/gpu_tests
-  step "build for $architecture" build.log build_tests
-fi
-if [ -x "$tests" ]; then
-  step 'kernel cases' cases.log "$tests"
-  if command -v compute-sanitizer >/dev/null; then
-    for tool in memcheck racecheck; do
-      step "kernel cases, $tool" "$tool.log" compute-sanitizer --tool "$tool" --error-exitcode 1 "$tests"
-    done
+# bench WHAT LOG ARGUMENT...: the median of `apprentice bench ARGUMENT...` on the device.
+bench() {
+  local what=$1 log=$2 key=median_ms
+  shift 2
+  step "$what" "$log" "$apprentice" bench "$@" --device cuda --json
+}
+
+distil() {
+  local settings=(--set "train.epochs=${EPOCHS:-3}") data=cifar10 recipe
+  if "$apprentice" eval resnet56_jpeg --data cifar10 --images 1 >/dev/null 2>&1; then
+    recipe=tools/recipes/cifar10_resnet20_ternary.toml
   else
-    row 'compute-sanitizer' 'not installed' 0
+    recipe=tools/recipes/shapes10_resnet8_ternary.toml data=shapes10
+    "$apprentice" train tools/recipes/shapes10_teacher.toml --device cuda --output "$out/teacher" &&
+      "$apprentice" train tools/recipes/shapes10_resnet8.toml --device cuda --output "$out/start" || return
+    settings+=(--set "teacher.weights=$out/teacher/checkpoints/last" --set "model.init=$out/start/checkpoints/last")
   fi
+  "$apprentice" distill "$recipe" --device cuda --output "$out/run" "${settings[@]}" &&
+    "$apprentice" pack "$out/run/checkpoints/last" "$out/packed.safetensors" &&
+    "$apprentice" verify "$out/run/checkpoints/last" "$out/packed.safetensors" --data "$data" --device cuda
+}
+
+rm -rf "$out/run" "$out/teacher" "$out/start"
+if [ -z "${GPU_BUILD-}" ]; then step "build for $architecture" build.log build_all; fi
+step 'kernel cases' kernels.log "$build/tests/simt/gpu_tests"
+step 'stack on the device, parity with the CPU' stack.log "$build/tests/device/gpu_device_tests"
+if command -v compute-sanitizer >/dev/null; then
+  for tool in memcheck racecheck; do
+    step "kernel cases, $tool" "$tool.log" compute-sanitizer --tool "$tool" --error-exitcode 1 "$build/tests/simt/gpu_tests"
+  done
+else
+  row 'compute-sanitizer' 'not installed' 0
+fi
+step 'distillation, packed, verified' distil.log distil && {
+  row 'top-1 of the last epoch' "$(tail -n 1 "$out/run/summary.csv" | cut -d, -f6) %" 0
+  row 'images/s in training' "$(tail -n 1 "$out/run/summary.csv" | cut -d, -f8)" 0
+}
+bench 'ResNet-20 step, batch 512' step.json step resnet20 --batch 512
+bench 'ResNet-56 to ResNet-20 step, batch 512' distil_step.json step resnet20 --teacher resnet56 --batch 512
+for batch in 1 512; do
+  bench "packed ResNet-18, batch $batch" "packed$batch.json" model resnet18 --weights twn --a-bits 8 --batch "$batch"
+done
+step 'kernels, verified and timed' bench.md "$apprentice" bench kernels --device cuda --md --shapes resnet18 --shapes resnet20 \
+  --shapes gemm --shapes gemv
+if python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
+  for precision in f32 bf16; do
+    key=median_ms step "PyTorch, ResNet-56 to ResNet-20 step, $precision, channels last, batch 512" "torch_$precision.json" \
+      python3 tools/bench/torch_distill.py --batch 512 --precision "$precision"
+  done
+else
+  row 'PyTorch' 'python3 has none that sees the device' 0
 fi
 
 {
   printf '%s, commit %s\n\n| check | result | seconds |\n|---|---|---|\n' "$device" "$(git rev-parse --short HEAD 2>/dev/null)"
   printf '%s\n' "${rows[@]}"
+  if [ -s "$out/bench.md" ]; then printf '\n' && cat "$out/bench.md"; fi
 } | tee "$out/gpu_check.md"
 printf '{"device":"%s","checks":[%s]}\n' "$device" "$(IFS=,; echo "${json[*]}")" >"$out/gpu_check.json"
 [ "$failures" = 0 ]

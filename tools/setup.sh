@@ -5,6 +5,7 @@
 #   tools/setup.sh            the program
 #   tools/setup.sh --tests    also what tools/test.sh needs
 #   tools/setup.sh --all      also what tools/test.sh --all needs
+#   tools/setup.sh --list     only names the packages, of Debian, that the program and its tests need
 #
 # APPRENTICE_CUDA=ON|OFF|AUTO: the CUDA backend; unset, it is built only where a GPU is found.
 set -euo pipefail
@@ -17,7 +18,8 @@ case "${1-}" in
   '') ;;
   --tests) tests=ON packages+=(catch2 clang-format) ;;
   --all) tests=ON packages+=(catch2 clang-format clang libomp-dev) ;;
-  *) echo "setup: unknown option '$1'; known: --tests, --all" >&2; exit 2 ;;
+  --list) printf '%s\n' "${packages[@]}" catch2; exit ;;
+  *) echo "setup: unknown option '$1'; known: --tests, --all, --list" >&2; exit 2 ;;
 esac
 
 log=$(mktemp)
