@@ -5,8 +5,8 @@
 
 #include <apprentice/base/rng.h>
 
-// The numbers of Rng (rng.h) as functions that kernels of a device call too: one source, so the same
-// numbers everywhere.
+// The numbers of Rng (rng.h) as functions that kernels of a device call too: one source, so the
+// same numbers everywhere.
 namespace apprentice::philox {
 
 constexpr std::array<uint32_t, 4> block_of(std::array<uint32_t, 4> c, std::array<uint32_t, 2> key) {

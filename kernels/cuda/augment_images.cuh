@@ -56,8 +56,8 @@ inline void augment_images(const AugmentImages::Args& a, simt::Stream stream) {
   const int64_t parts_each = (numbers + kPicturePart - 1) / kPicturePart;
   const int64_t parts = parts_each * a.ids.numel();
   if (parts == 0) return;
-  simt::launch(augment_images_kernel, unsigned(std::min<int64_t>(parts, 132 * 16)), kPictureThreads,
-               0, stream, a, parts, parts_each);
+  simt::launch(augment_images_kernel, unsigned(std::min<int64_t>(parts, kListBlocks)),
+               kPictureThreads, 0, stream, a, parts, parts_each);
 }
 
 }  // namespace apprentice::kernels::SIMT_NS

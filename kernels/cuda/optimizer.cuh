@@ -3,8 +3,8 @@
 #include <apprentice/kernels/optimizer.h>
 #include <apprentice/kernels/cuda/tensor_list_internal.cuh>
 
-// Blocks take chunks of the list of parameters, thread t of a block the fours t, t + threads, ... of
-// a chunk; each operation is rounded to f32 in the order of the operation's text, as on the CPU.
+// Blocks take chunks of the list of parameters, thread t of a block the fours t, t + threads, ...
+// of a chunk; each operation is rounded to f32 in the order of the operation's text, as on the CPU.
 namespace apprentice::kernels::SIMT_NS {
 
 struct SgdEntry {

@@ -5,9 +5,9 @@
 #include <apprentice/kernels/cuda/tensor_list_internal.cuh>
 
 // A row of a weight is one part, or is cut into several where it is long; blocks take parts of the
-// list, part, part + blocks, ... Where no row is cut, one launch does everything, each block its row
-// in two passes. Else three launches do it for all weights together: sizes of the parts, codes and
-// sums of the parts, scales; what belongs to a row is folded from its parts in their order.
+// list, part, part + blocks, ... Where no row is cut, one launch does everything, each block its
+// row in two passes. Else three launches do it for all weights together: sizes of the parts, codes
+// and sums of the parts, scales; what belongs to a row is folded from its parts in a fixed order.
 namespace apprentice::kernels::SIMT_NS {
 
 /// Elements of a part: 32 for each thread.

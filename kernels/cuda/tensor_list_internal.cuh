@@ -14,12 +14,15 @@ inline constexpr int kListThreads = 256;
 inline constexpr int kListChunk = 8 * kListThreads;
 inline uint32_t chunks_of(int64_t n) { return uint32_t((n + kListChunk - 1) / kListChunk); }
 
-/// What a list takes of the parameters of a launch, which are 32,764 bytes at most (CUDA 12.1, compute
-/// capability 7.0).
+/// What a list takes of the parameters of a launch, which are 32,764 bytes at most (CUDA 12.1,
+/// compute capability 7.0), and how many blocks share chunks or other parts at most. Under the
+/// emulator every fiber has its copy of the list, and small tests still fill both.
 #if defined(SIMT_EMULATED)
-inline constexpr size_t kListBytes = 2048;  // every fiber has its copy
+inline constexpr size_t kListBytes = 2048;
+inline constexpr unsigned kListBlocks = 8;
 #else
 inline constexpr size_t kListBytes = 32000;
+inline constexpr unsigned kListBlocks = 132 * 16;
 #endif
 
 template <class Entry>
@@ -30,7 +33,7 @@ struct EntryList {
   Entry entries[kMost] = {};
 
   SIMT_HD uint32_t chunks() const { return first_chunk[count]; }
-  unsigned blocks() const { return std::min<unsigned>(chunks(), 132 * 16); }
+  unsigned blocks() const { return std::min(chunks(), kListBlocks); }
   void add(const Entry& entry) {
     entries[count] = entry;
     first_chunk[count + 1] = first_chunk[count] + entry.chunks();
