@@ -148,10 +148,16 @@ VerifyReport verify(nn::TensorModule& model, const std::string& packed_path,
   const nn::EvalMode eval_mode(model);
   VerifyReport report;
   if (file_kind(packed_path) == FileKind::packed_weights) {
+    check<ConfigError>(
+        options.device.is_cpu(),
+        "{}: only the weights are packed (32-bit activations), so there is no packed "
+        "network to run on {}",
+        packed_path, options.device.str());
     report = verify_weights(model, packed_path, batches, options);
   } else {
     auto network = packed::PackedNetwork::load(
-        packed_path, {.kernels = {options.kernel, options.require_kernel}});
+        packed_path,
+        {.kernels = {options.kernel, options.require_kernel}, .device = options.device});
     while (const Tensor batch = batches()) {
       const int64_t slice = slice_of(batch);
       for (int64_t at = 0; at < batch.size(0); at += slice)

@@ -13,6 +13,7 @@ using BatchSource = std::function<Tensor()>;
 struct VerifyOptions {
   std::string kernel;             ///< family for the packed network; "": by priority
   bool require_kernel = false;    ///< any other kernel is an error
+  Device device = {};             ///< where the packed network runs
   float logit_tolerance = 1e-4f;  ///< of packed weights alone, where sums may differ in order
 };
 
@@ -32,7 +33,8 @@ struct VerifyReport {
 /// Runs the fake-quantized `model` in eval mode and the packed file on every batch and compares,
 /// layer by layer in order, integer accumulators, codes, then logits (bit for bit) and predictions.
 /// Stops comparing layers at the first difference, and counts predictions to the end. DamagedFile,
-/// MissingInput as PackedNetwork gives; ConfigError if the two differ in architecture.
+/// MissingInput, DeviceError as PackedNetwork gives; ConfigError if the two differ in architecture,
+/// or for packed weights alone on another device than the CPU: that file holds no packed network.
 VerifyReport verify(nn::TensorModule& model, const std::string& packed_path,
                     const BatchSource& batches, const VerifyOptions& options = {});
 

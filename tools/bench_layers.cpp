@@ -18,12 +18,13 @@ std::vector<LayerTiming> time_layers(packed::PackedNetwork& network, View4<const
     for (size_t i = 0; i < taken.size(); ++i) runs[i].push_back(taken[i]);
   };
   time_runs(once, seconds, least, false);
+  const auto plan = network.memory_plan(x.size(0));
   std::vector<LayerTiming> layers;
   double all = 0;
   for (size_t i = 0; i < infos.size(); ++i) {
     auto& times = runs[i];
     std::nth_element(times.begin(), times.begin() + long(times.size() / 2), times.end());
-    LayerTiming layer{infos[i], times[times.size() / 2] / double(x.size(0)) * 1e6};
+    LayerTiming layer{infos[i], plan[i], times[times.size() / 2] / double(x.size(0)) * 1e6};
     if (layer.us > 0) layer.gop_s = 2e-3 * double(layer.info.macs) / layer.us;
     all += layer.us;
     layers.push_back(std::move(layer));
@@ -33,10 +34,15 @@ std::vector<LayerTiming> time_layers(packed::PackedNetwork& network, View4<const
 }
 
 Table layer_table(const std::vector<LayerTiming>& layers) {
-  Table table({"layer", "kernel", "output", "us an image", "%", "GOP/s"});
+  Table table({"layer", "kernel", "output", "bytes", "at", "until", "us an image", "%", "GOP/s"});
   for (const LayerTiming& l : layers) {
     const auto& y = l.info.y;
+    const packed::PlannedBlock& memory = l.memory;
+    const bool planned = memory.bytes > 0;  // the last one's is the caller's
     table.add({l.info.name, l.info.kernel, fmt::format("{}x{}x{}", y[0], y[1], y[2]),
+               planned ? std::to_string(memory.bytes) : std::string("-"),
+               planned ? std::to_string(memory.offset) : std::string("-"),
+               planned ? layers[memory.last].info.name : std::string("-"),
                fmt::format("{:.2f}", l.us), fmt::format("{:.1f}", l.share * 100),
                l.gop_s > 0 ? fmt::format("{:.0f}", l.gop_s) : std::string("-")});
   }

@@ -10,6 +10,7 @@
 
 #include <apprentice/base/error.h>
 #include <apprentice/base/safetensors.h>
+#include <apprentice/base/stream.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/ops/arithmetic.h>
 #include <apprentice/core/ops/loss.h>
@@ -30,6 +31,8 @@ constexpr int64_t kChannels = 3, kClasses = 10;
 
 struct Options {
   CommonOptions common;
+  DeviceOption device_option;
+  Device device;  ///< the one that it names
   ModelArgument model;
   std::string teacher;
   std::string weights;  ///< quantizer of random weights; "": none
@@ -54,7 +57,14 @@ void add_timing_options(CLI::App& app, Options& o) {
   app.add_option("--seconds", o.seconds, "Least time spent timing")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  o.device_option.add_to(app);
   o.common.add_to(app);
+}
+
+/// Times of work that is given to the device's current stream.
+Timing time_work(const Options& o, const std::function<void()>& run) {
+  return o.device.is_cpu() ? time_runs(run, o.seconds, o.repetitions, false)
+                           : time_on_device(run, o.device, o.seconds, o.repetitions);
 }
 
 Tensor random_images(int64_t n, int64_t height, int64_t width) {
@@ -89,13 +99,14 @@ packed::PackedNetwork random_packed(const Options& o) {
       quant::packed_bytes(*model, {arch, policy, {}}, {.height = pixels, .width = pixels});
   return packed::PackedNetwork::load(
       SafetensorsFile::parse(std::as_bytes(std::span(bytes)), arch + " packed"),
-      packed::PackedNetwork::Options());
+      {.device = o.device});
 }
 
 using Json = nlohmann::ordered_json;
 
 Json json_of(const Options& o, const std::string& what, const Timing& t) {
   return {{"what", what},
+          {"device", o.device.str()},
           {"threads", omp_get_max_threads()},
           {"batch", o.batch},
           {"median_ms", t.median * 1e3},
@@ -111,30 +122,37 @@ int report(const Options& o, const std::string& what, const Timing& t) {
     std::printf("%s\n", json_of(o, what, t).dump().c_str());
     return 0;
   }
+  const std::string where =
+      o.device.is_cpu() ? fmt::format("threads {}", omp_get_max_threads()) : o.device.str();
   std::printf(
-      "%s  batch %lld  threads %d  median %.3f ms  min %.3f ms  %.0f images/s  n=%lld  "
+      "%s  batch %lld  %s  median %.3f ms  min %.3f ms  %.0f images/s  n=%lld  "
       "peak RSS %.0f MiB\n",
-      what.c_str(), (long long)o.batch, omp_get_max_threads(), t.median * 1e3, t.min * 1e3,
+      what.c_str(), (long long)o.batch, where.c_str(), t.median * 1e3, t.min * 1e3,
       double(o.batch) / t.median, (long long)t.runs, double(peak_rss_bytes()) / (1 << 20));
   return 0;
 }
 
 Json json_of(const LayerTiming& layer) {
-  return {{"name", layer.info.name}, {"kernel", layer.info.kernel}, {"y", layer.info.y},
-          {"us_an_image", layer.us}, {"share", layer.share},        {"gop_s", layer.gop_s},
-          {"macs", layer.info.macs}};
+  return {
+      {"name", layer.info.name},     {"kernel", layer.info.kernel},   {"y", layer.info.y},
+      {"bytes", layer.memory.bytes}, {"offset", layer.memory.offset}, {"us_an_image", layer.us},
+      {"share", layer.share},        {"gop_s", layer.gop_s},          {"macs", layer.info.macs}};
 }
 
-/// Inference of a packed file, without a tensor in sight: what an embedding program does.
+/// Inference of a packed file on images that lie on the device: what an embedding program does.
 int run_packed(const Options& o, const std::string& what, packed::PackedNetwork network) {
   const packed::Description& d = network.description();
   const Tensor images = random_images(o.batch, d.height, d.width);
-  std::vector<float> logits(size_t(o.batch * network.classes()));
-  const auto x = images.view<float, 4>();
-  const View2<float> y{logits.data(), {o.batch, network.classes()}};
-  const Timing t = time_runs([&] { network.forward(x, y); }, o.seconds, o.repetitions, false);
+  Tensor logits = Tensor::empty({o.batch, network.classes()});
+  const Tensor x = images.to(o.device);
+  Tensor y = logits.to(o.device);
+  const Timing t = time_work(o, [&] {
+    network.enqueue(x.view<float, 4>(), y.view<float, 2>(), current_stream(o.device));
+  });
   std::vector<LayerTiming> layers;
-  if (o.layers) layers = time_layers(network, x, y, o.seconds, o.repetitions);
+  if (o.layers)
+    layers = time_layers(network, images.view<float, 4>(), logits.view<float, 2>(), o.seconds,
+                         o.repetitions);
   if (o.common.json) {
     Json out = json_of(o, what, t);
     out["activation_bytes"] = network.activation_bytes(o.batch);
@@ -144,8 +162,9 @@ int run_packed(const Options& o, const std::string& what, packed::PackedNetwork 
     return 0;
   }
   report(o, what, t);
-  std::printf("activations %lld bytes a thread, weights %lld bytes\n",
-              (long long)network.activation_bytes(o.batch), (long long)network.weight_bytes());
+  std::printf("activations %lld bytes%s, weights %lld bytes\n",
+              (long long)network.activation_bytes(o.batch), o.device.is_cpu() ? " a thread" : "",
+              (long long)network.weight_bytes());
   if (!o.layers) return 0;
   const Table table = layer_table(layers);
   std::printf("\n%s", (o.md ? table.markdown() : table.plain()).c_str());
@@ -154,13 +173,15 @@ int run_packed(const Options& o, const std::string& what, packed::PackedNetwork 
 
 Timing time_inference(const Options& o, nn::TensorModule& model, int64_t pixels) {
   model.eval();
+  model.to(o.device);
   const NoGrad no_grad;
-  const Tensor x = random_images(o.batch, pixels, pixels);
-  return time_runs([&] { model.forward(x); }, o.seconds, o.repetitions, false);
+  const Tensor x = random_images(o.batch, pixels, pixels).to(o.device);
+  return time_work(o, [&] { model.forward(x); });
 }
 
-int run_model(const Options& o) {
+int run_model(Options& o) {
   o.common.apply();
+  o.device = o.device_option.get();
   const std::string& name = o.model.model;
   const bool arch = models().has(name);
   check<UsageError>(arch || o.weights.empty(), "--weights quantizes an architecture, got {}", name);
@@ -171,7 +192,9 @@ int run_model(const Options& o) {
     return run_packed(o, fmt::format("{} packed {}A-{}W {}", name, o.a_bits, o.w_bits, o.weights),
                       random_packed(o));
   if (arch) return report(o, name + " f32", time_inference(o, *make_model(name), side(o, name)));
-  if (packed) return run_packed(o, name + " packed", packed::PackedNetwork::load(path));
+  if (packed) {
+    return run_packed(o, name + " packed", packed::PackedNetwork::load(path, {.device = o.device}));
+  }
   const quant::LoadedModel loaded = o.model.load(o.common);
   return report(o, name, time_inference(o, *loaded.model, side(o, loaded.info.arch)));
 }
@@ -179,10 +202,10 @@ int run_model(const Options& o) {
 /// One SGD step: forward, loss, backward, update.
 Timing time_step(const Options& o, nn::TensorModule& student, nn::TensorModule* teacher) {
   const int64_t pixels = side(o, o.model.model);
-  const Tensor x = random_images(o.batch, pixels, pixels);
+  const Tensor x = random_images(o.batch, pixels, pixels).to(o.device);
   std::vector<int64_t> labels(size_t(o.batch));
   for (size_t i = 0; i < labels.size(); ++i) labels[i] = int64_t(i) % kClasses;
-  const Tensor y = Tensor::from(labels, {o.batch});
+  const Tensor y = Tensor::from(labels, {o.batch}).to(o.device);
   nn::Sgd sgd({{student.named_parameters(), 1, 1e-4}}, {.momentum = 0.9});
   const auto step = [&] {
     sgd.zero_grad();
@@ -201,19 +224,22 @@ Timing time_step(const Options& o, nn::TensorModule& student, nn::TensorModule* 
     loss.backward();
     sgd.step(1e-3);
   };
-  return time_runs(step, o.seconds, o.repetitions, false);
+  return time_work(o, step);
 }
 
-int run_step(const Options& o) {
+int run_step(Options& o) {
   o.common.apply();
+  o.device = o.device_option.get();
   const auto student = make_model(o.model.model);
   if (!o.weights.empty()) quantize(o, *student);
   student->train();
+  student->to(o.device);
   student->set_requires_grad(true);
   std::shared_ptr<nn::TensorModule> teacher;
   if (!o.teacher.empty()) {
     teacher = make_model(o.teacher);
     teacher->eval();
+    teacher->to(o.device);
   }
   const std::string bits =
       o.weights.empty() ? "" : fmt::format(" {}A-{}W {}", o.a_bits, o.w_bits, o.weights);

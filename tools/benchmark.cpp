@@ -7,6 +7,8 @@
 #include <chrono>
 #include <sstream>
 
+#include <apprentice/base/stream.h>
+
 namespace apprentice::tools {
 namespace {
 
@@ -87,6 +89,23 @@ Timing time_runs(const std::function<void()>& run, double seconds, int64_t least
   run();
   std::vector<double> times;
   sample(run, seconds, least, flush, times);
+  return timing_of(std::move(times));
+}
+
+Timing time_on_device(const std::function<void()>& run, Device device, double seconds,
+                      int64_t least) {
+  StreamEvent begin(device), end(device);
+  std::vector<double> times;
+  const auto once = [&] {
+    const Stream stream = current_stream(device);
+    begin.record(stream);
+    run();
+    end.record(stream);
+    synchronize(stream);
+    times.push_back(end.milliseconds_since(begin) * 1e-3);
+  };
+  time_runs(once, seconds, least, false);
+  times.erase(times.begin());  // the warm-up
   return timing_of(std::move(times));
 }
 

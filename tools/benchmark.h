@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <apprentice/base/device.h>
 #include <apprentice/base/registry.h>
 
 namespace apprentice::tools {
@@ -57,8 +58,12 @@ struct Timing {
 /// Warms up, then runs until `seconds` are over, at least `least` times. The caches are flushed
 /// before each run if `flush`.
 Timing time_runs(const std::function<void()>& run, double seconds, int64_t least, bool flush);
-/// The same of several, in turn, so that what disturbs the machine meets all of them: five rounds
-/// of a fifth of `seconds` each, at least one run a round. [i] belongs to runs[i].
+/// The same of work given to the current stream of a device other than the CPU, by the device's own
+/// clock: each run is waited for before the next one.
+Timing time_on_device(const std::function<void()>& run, Device device, double seconds,
+                      int64_t least);
+/// As time_runs, of several, in turn, so that what disturbs the machine meets all of them: five
+/// rounds of a fifth of `seconds` each, at least one run a round. [i] belongs to runs[i].
 std::vector<Timing> time_in_turn(const std::vector<std::function<void()>>& runs, double seconds,
                                  bool flush);
 

@@ -19,10 +19,27 @@ TEST_CASE("bench model times a packed network whole and layer by layer") {
   CHECK(conv["name"] == "layer1.0.conv1");
   CHECK(conv["y"] == nlohmann::json({32, 32, 16}));
   CHECK(conv["macs"] == 32 * 32 * 16 * 16 * 9);
+  CHECK(conv["bytes"] == 2 * 16 * 32 * 32);
+  CHECK(conv["offset"].get<int64_t>() + 2 * 16 * 32 * 32 <= out["activation_bytes"]);
+  CHECK(out["device"] == "cpu");
   double share = 0;
   for (const auto& layer : out["layers"]) share += layer["share"].get<double>();
   CHECK(share == Approx(1));
-  CHECK_THAT(call(command + "--md").out, Contains("| layer1.0.conv1 |"));
+  const std::string table = call(command + "--md").out;
+  CHECK_THAT(table, Contains("| bytes") && Contains("| at") && Contains("| until"));
+  CHECK_THAT(table, Contains("| layer1.0.conv1 |"));
+}
+
+TEST_CASE("bench names a device that is not there, and one that is none") {
+  for (const std::string work :
+       {"model resnet20 --weights twn", "model resnet20", "step resnet20 --weights twn"}) {
+    CAPTURE(work);
+    // No machine has so many.
+    const Called absent = call("bench " + work + " --seconds 0.01 --device cuda:99");
+    CHECK(absent.code == 69);
+    CHECK_THAT(absent.err, Contains("apprentice: device cuda"));
+    CHECK(call("bench " + work + " --device gpu").code == 2);
+  }
 }
 
 TEST_CASE("bench model has no layers for a network that is not packed") {

@@ -9,6 +9,7 @@
 
 #include <apprentice/base/error.h>
 #include <apprentice/base/files.h>
+#include <apprentice/base/stream.h>
 #include <apprentice/base/unit.h>
 #include <apprentice/core/state.h>
 #include <apprentice/distill/metrics.h>
@@ -36,16 +37,17 @@ struct Runnable {
   std::string arch, kind, policy;
 };
 
-Runnable runnable_packed(const std::string& path) {
-  auto network = std::make_shared<packed::PackedNetwork>(packed::PackedNetwork::load(path));
+Runnable runnable_packed(const std::string& path, Device device) {
+  auto network = std::make_shared<packed::PackedNetwork>(
+      packed::PackedNetwork::load(path, {.device = device}));
   const auto& metadata = network->metadata();
   const auto find = [&metadata](const char* key) {
     const auto it = metadata.find(key);
     return it == metadata.end() ? std::string() : it->second;
   };
   const auto forward = [network](const Tensor& x) {
-    Tensor logits = Tensor::empty({x.size(0), network->classes()});
-    network->forward(x.view<float, 4>(), logits.view<float, 2>());
+    Tensor logits = x.new_empty({x.size(0), network->classes()});
+    network->enqueue(x.view<float, 4>(), logits.view<float, 2>(), current_stream(x.device()));
     return logits;
   };
   const std::string policy = find("apprentice.quant");
@@ -102,9 +104,7 @@ int run(const Options& o) {
   const Device device = o.device.get();
   const std::string path = o.model.path(o.common);
   const bool packed = quant::file_kind(path) == quant::FileKind::packed;
-  check<DeviceError>(!packed || device.is_cpu(), "{}: a packed network, which runs on the CPU only",
-                     path);
-  const Runnable model = packed ? runnable_packed(path) : runnable_model(o, device);
+  const Runnable model = packed ? runnable_packed(path, device) : runnable_model(o, device);
   const data::ImageSet set = o.data.load(o.common);
   if (!o.save_logits.empty()) check_writable(o.save_logits);
   const distill::Metrics m = evaluate(o, model, set, device);

@@ -17,18 +17,21 @@ namespace {
 
 struct Options {
   CommonOptions common;
+  DeviceOption device;
   ModelArgument model;
   DataOptions data;
   std::string packed;
   int64_t batch = 250;
 };
 
-/// --kernel speaks of the packed side only: the fake-quantized one stays as training runs it.
+/// --kernel and --device speak of the packed side only: the fake-quantized one stays as training on
+/// the CPU runs it.
 quant::VerifyReport compare(const Options& o) {
   CommonOptions process = o.common;
   process.kernel.clear();
   process.require_kernel = false;
   process.apply();
+  const Device device = o.device.get();
   const quant::LoadedModel loaded = o.model.load(o.common);
   const auto set = std::make_shared<data::ImageSet>(o.data.load(o.common));
   data::LoaderOptions loading;
@@ -39,8 +42,9 @@ quant::VerifyReport compare(const Options& o) {
     auto batch = loader.next();
     return batch ? batch->x : Tensor();
   };
-  return quant::verify(*loaded.model, o.packed, next,
-                       {.kernel = o.common.kernel, .require_kernel = o.common.require_kernel});
+  return quant::verify(
+      *loaded.model, o.packed, next,
+      {.kernel = o.common.kernel, .require_kernel = o.common.require_kernel, .device = device});
 }
 
 void print(const quant::VerifyReport& r) {
@@ -87,6 +91,7 @@ APPRENTICE_UNIT(verify) {
                            app.add_option("--batch", o->batch, "Images a batch")
                                ->check(CLI::PositiveNumber)
                                ->capture_default_str();
+                           o->device.add_to(app);
                            o->common.add_to(app);
                            return [o] { return run(*o); };
                          }});
