@@ -2,12 +2,20 @@
 
 #include <apprentice/base/error.h>
 #include <apprentice/core/autograd.h>
+#include <apprentice/kernels/codes_to_bytes.h>
 #include <apprentice/kernels/lowbit_conv2d.h>
 
 namespace apprentice {
 namespace {
 
 constexpr int64_t kIntegers = int64_t(1) << 31;
+
+Tensor bytes_of(const Tensor& codes) {
+  Tensor bytes = codes.new_empty(codes.shape(), Dtype::u8);
+  kernels::launch<kernels::CodesToBytes>({codes.flat<float>(), bytes.flat<uint8_t>()},
+                                         current_stream(codes.device()));
+  return bytes;
+}
 
 /// Undefined if only the reference takes the problem and that does not do.
 template <int Bits>
@@ -24,19 +32,22 @@ Tensor run(const Tensor& x, const Tensor& weight, const Conv2dOptions& o, bool r
   args.x.sizes = {x.size(0), x.size(1), x.size(2), x.size(3)};
   args.max_x = int32_t(o.codes.max_x);
   args.weight = {nullptr, out, taps};
-  const kernels::Kernel<Op>& kernel = kernels::kernel_table<Op>().select(args);
+  const Stream stream = current_stream(x.device());
+  const kernels::Kernel<Op>& kernel =
+      kernels::kernel_table<Op>().select(args, kernels::default_preference(), stream.device.kind);
   if (!reference_does && kernel.family == "reference") return {};
 
   const bool given = o.codes.x_bytes && o.codes.x_bytes.shape() == x.shape();
-  const Tensor image = given ? o.codes.x_bytes : x.to(Dtype::u8);
-  const Tensor codes = weight.to(Dtype::i8);
-  Tensor packed = Tensor::empty({out, kernels::packed_row_bytes(Bits, taps)}, Dtype::u8);
+  const Tensor image = given ? o.codes.x_bytes : bytes_of(x);
+  // Kernels of every device take the canonical codes on the host.
+  const Tensor codes = weight.to(Device{}).to(Dtype::i8);
+  Tensor packed = Tensor::empty({out, kernels::packed_row_bytes(Bits, taps)}, Dtype::u8, Device{});
   kernels::pack_codes<Bits>({codes.data<int8_t>(), {out, taps}}, packed.data<uint8_t>());
-  Tensor sums = Tensor::empty({x.size(0), height, width, out});
+  Tensor sums = x.new_empty({x.size(0), height, width, out});
   args.x = image.view<uint8_t, 4>();
   args.weight.data = packed.data<uint8_t>();
   args.acc_f32 = sums.view<float, 4>();
-  kernel.run(args, {});
+  kernel.run(args, stream);
   return sums;
 }
 

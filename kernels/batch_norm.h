@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include <apprentice/base/view.h>
+#include <apprentice/kernels/number.h>
 #include <apprentice/kernels/types.h>
 
 namespace apprentice::kernels {
@@ -17,9 +18,9 @@ namespace apprentice::kernels {
 ///   gamma, beta, mean, var, inv_std  [c]
 ///   eps                              [1] or [c]
 ///   residual                         [m, c], or absent; may be y
-/// With inv_step > 0 y holds the codes of those values, which takes the ReLU: the codes of
+/// With max_code > 0 y holds the codes of those values, which takes the ReLU: the codes of
 /// QuantizeUniform (kernels/quantize.h) bit for bit,
-///   y = clamp(rint(y * inv_step), 0, max_code), and `bytes` [m, c], if present, holds them as u8
+///   y = clamp(rint(y * (1 / step)), 0, max_code), and `bytes` [m, c], if present, holds them as u8
 /// Statistics are summed in blocks of rows whose size does not depend on the number of threads and
 /// the blocks in order in double, so the result does not depend on it either.
 /// Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1.
@@ -30,9 +31,10 @@ struct BatchNormTrain {
     View2<const T> x;
     View1<const T> gamma, beta, eps;
     View2<const T> residual;
-    T residual_scale = 1;
+    Number<T> residual_scale = 1;
     bool relu = false;
-    T inv_step = 0, max_code = 0;
+    Number<T> step;
+    T max_code = 0;
     View2<T> y;
     View2<uint8_t> bytes;
     View1<T> mean, var, inv_std;
@@ -49,9 +51,10 @@ struct BatchNormEval {
     View2<const T> x;
     View1<const T> gamma, beta, mean, var, eps;
     View2<const T> residual;
-    T residual_scale = 1;
+    Number<T> residual_scale = 1;
     bool relu = false;
-    T inv_step = 0, max_code = 0;
+    Number<T> step;
+    T max_code = 0;
     View2<T> y;
     View2<uint8_t> bytes;
     View1<T> inv_std;
@@ -69,9 +72,10 @@ struct BatchNormEval {
 ///   x, grad_y              [m, c]; y [m, c] or absent
 ///   grad_x, grad_residual  [m, c], absent where not wanted; each may be grad_y
 ///   grad_gamma, grad_beta  [c], overwritten
-/// With inv_step > 0 grad_y is that of codes, and the quantizer lets pass by its clipped
-/// straight-through gradient (QuantizeUniformBackward on [0, most]):
-///   d = inv_step * grad_y where 0 < t <= most, t as above plus residual_scale * residual;
+/// With max_code > 0 grad_y is that of codes, and the quantizer lets pass by its clipped
+/// straight-through gradient (QuantizeUniformBackward on [0, step max_code]):
+///   d = (1 / step) * grad_y where 0 < t <= step max_code, t as above plus residual_scale *
+///   residual;
 /// `beta` is there, `y` is not, and `residual` [m, c] is what the forward added, or absent.
 /// Sums as in BatchNormTrain.
 template <class T>
@@ -81,8 +85,9 @@ struct BatchNormBackward {
     View2<const T> x, y, grad_y;
     View1<const T> gamma, beta, mean, inv_std;
     View2<const T> residual;
-    T residual_scale = 1;
-    T inv_step = 0, most = 0;
+    Number<T> residual_scale = 1;
+    Number<T> step;
+    T max_code = 0;
     bool fixed_statistics = false;
     View2<T> grad_x, grad_residual;
     View1<T> grad_gamma, grad_beta;

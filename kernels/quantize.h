@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include <apprentice/base/view.h>
+#include <apprentice/kernels/number.h>
 #include <apprentice/kernels/types.h>
 
 namespace apprentice::kernels {
@@ -16,7 +17,7 @@ struct QuantizeUniform {
   struct Args {
     View1<const T> x;
     View1<T> codes;
-    T inv_step = 1;
+    Number<T> inv_step = 1;
     T min_code = 0, max_code = 255;
   };
 };
@@ -30,7 +31,7 @@ struct QuantizeUniformBackward {
   struct Args {
     View1<const T> x, grad_codes;
     View1<T> grad_x;
-    T low = 0, high = 1, scale = 1;
+    Number<T> low = 0, high = 1, scale = 1;
   };
 };
 
@@ -45,9 +46,10 @@ struct AbsStatistics {
   };
 };
 
-/// Ternary codes: +1 where w > threshold, -1 where w < -threshold, else 0, and what a scale needs:
+/// Ternary codes: +1 where w > t, -1 where w < -t, else 0, t = T(factor * threshold) worked out in
+/// double, and what a scale needs:
 ///   positive_mean[i] = mean of w where +1, negative_mean[i] = mean of -w where -1,
-///   nonzero_mean[i] = mean of |w| where not 0   (each 0 where there is none; sums in double)
+///   nonzero_mean[i] = mean of |w| where not 0   (each `empty` where there is none; sums in double)
 ///   w, codes [rows, k], threshold [rows]; the means [rows] or absent
 template <class T>
 struct Ternarize {
@@ -57,6 +59,8 @@ struct Ternarize {
     View1<const T> threshold;
     View2<T> codes;
     View1<T> positive_mean, negative_mean, nonzero_mean;
+    double factor = 1;
+    T empty = 0;
   };
 };
 

@@ -120,8 +120,10 @@ Scaled ConvBn2d::normalized(const Tensor& sums, BatchNormOptions extra) {
   const bool fused = activation_->uniform() && extra.relu && sums.dtype() == Dtype::f32;
   if (!fused) return activation_->apply(bn_->forward(sums, extra));
   Scaled y{{}, activation_->step(), activation_->max_code()};
-  if (y.max_code <= kMostByte) y.bytes = Tensor::empty(sums.shape(), Dtype::u8);
-  extra.codes = {float(y.step.item()), y.max_code, y.bytes};
+  // For the integer kernels of the CPU, which train by them.
+  const bool as_bytes = y.max_code <= kMostByte && sums.device().is_cpu();
+  if (as_bytes) y.bytes = sums.new_empty(sums.shape(), Dtype::u8);
+  extra.codes = {y.step, y.max_code, y.bytes};
   y.data = bn_->forward(sums, extra);
   activation_->applied(y.data);
   return y;
@@ -159,8 +161,13 @@ Tensor ConvBn2d::sums(const Scaled& x, const Tensor& data, int64_t max_code) con
   if (x.coded() && max_code > 0) {
     const int64_t terms = o.kernel_size[0] * o.kernel_size[1] * o.in / o.groups;
     const int64_t largest = terms * x.max_code * max_code;
-    if (largest < kExactLimit) return conv2d(x.data, data, {}, conv_->geometry());
-    check<ConfigError>(max_code <= kMostInteger && largest < kIntegerLimit,
+    const bool integers = max_code <= kMostInteger && largest < kIntegerLimit;
+    // Another device takes its integer kernels wherever they go: they are the faster ones there.
+    const bool rather_integers =
+        !x.data.device().is_cpu() && integers && x.max_code <= kMostByte && o.groups == 1;
+    if (largest < kExactLimit && !rather_integers)
+      return conv2d(x.data, data, {}, conv_->geometry());
+    check<ConfigError>(integers,
                        "{}: sums of {} products of codes up to {} and {} are exact neither in f32 "
                        "nor by the integer kernels",
                        options_.conv_name, terms, x.max_code, max_code);
@@ -172,30 +179,38 @@ Tensor ConvBn2d::sums(const Scaled& x, const Tensor& data, int64_t max_code) con
 
 ConvBn2d::Constants ConvBn2d::fold(const Scaled& x, const EffectiveWeight& weight,
                                    const Scaled& residual, float r) const {
-  const int64_t out = options_.conv.out;
+  // Worked out on the host, on every device from the same numbers by the same function.
+  const auto on_host = [](const Tensor& t) { return t.defined() ? t.to(Device{}) : t; };
+  const Device device = x.data.device();
+  const Shape channels{options_.conv.out};
+  const auto make = [&] { return Tensor::empty(channels, Dtype::f32, Device{}); };
   const float one = 1;
-  Constants result{Tensor::empty({out}), {}, Tensor::empty({out})};
+  Constants result{make(), {}, make()};
   kernels::FoldArgs args;
   args.weight_step = {&one, {1}};
-  if (weight.step.defined()) args.weight_step = weight.step.view<float, 1>();
+  const Tensor step = on_host(weight.step), step_negative = on_host(weight.step_negative);
+  if (step.defined()) args.weight_step = step.view<float, 1>();
   if (x.coded()) args.x_step = float(x.step.item());
   args.y_step = float(activation_->step().item());
   args.y_zero = float(activation_->zero_point());
   args.r = r;
   args.residual_zero = float(residual.zero_point);
-  const Tensor gamma = bn_->parameter("weight"), beta = bn_->parameter("bias");
-  const Tensor mean = bn_->buffer("running_mean"), var = bn_->buffer("running_var");
+  const Tensor gamma = on_host(bn_->parameter("weight")), beta = on_host(bn_->parameter("bias"));
+  const Tensor mean = on_host(bn_->buffer("running_mean"));
+  const Tensor var = on_host(bn_->buffer("running_var"));
   args.gamma = gamma.view<float, 1>();
   args.beta = beta.view<float, 1>();
   args.mean = mean.view<float, 1>();
   args.var = var.view<float, 1>();
   args.eps = bn_->options().eps;
   kernels::fold_epilogue(args, result.a.view<float, 1>(), result.b.view<float, 1>());
-  if (!weight.step_negative.defined()) return result;
-  result.a_negative = Tensor::empty({out});
-  args.weight_step = weight.step_negative.view<float, 1>();
-  kernels::fold_epilogue(args, result.a_negative.view<float, 1>(), result.b.view<float, 1>());
-  return result;
+  if (step_negative.defined()) {
+    result.a_negative = make();
+    args.weight_step = step_negative.view<float, 1>();
+    kernels::fold_epilogue(args, result.a_negative.view<float, 1>(), result.b.view<float, 1>());
+    result.a_negative = result.a_negative.to(device);
+  }
+  return {result.a.to(device), result.a_negative, result.b.to(device)};
 }
 
 Observation ConvBn2d::forward_codes(const Scaled& x, const EffectiveWeight& weight,
@@ -226,9 +241,9 @@ Observation ConvBn2d::forward_codes(const Scaled& x, const EffectiveWeight& weig
   if (two_steps) args.epilogue.a_negative = constants.a_negative.view<float, 1>();
   args.epilogue.r = seen.r;
   args.epilogue.max_code = int32_t(activation_->max_code());
-  Tensor codes = Tensor::empty(seen.sums.shape());
-  args.y = {codes.data<float>(), args.acc.sizes};
-  kernels::launch<kernels::Requantize<float>>(args);
+  Tensor codes = seen.sums.new_empty(seen.sums.shape());
+  args.y = codes.as<float>(args.acc.sizes);
+  kernels::launch<kernels::Requantize<float>>(args, current_stream(codes.device()));
   seen.y = {codes, step, activation_->max_code(), activation_->zero_point()};
   return seen;
 }

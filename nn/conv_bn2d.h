@@ -44,8 +44,9 @@ class ActivationTransform {
 ///     sums where x and weight are codes, else (the stem) on sums in fixed order (groups of 1);
 ///     the clamp to [0, max_code] is the ReLU (of a signed output, its range). Integers that could
 ///     reach 2^24, where f32 stops being exact, are summed in s32 (core/integer_conv2d.h);
-///     ConfigError if its limits are passed. In f64, which has no epilogue, the way of train mode
-///     is taken.
+///     ConfigError if its limits are passed. On another device than the CPU integers are summed in
+///     s32 wherever the kernels take them, and the host works out the epilogue's constants. In f64,
+///     which has no epilogue, the way of train mode is taken.
 class ConvBn2d final : public Module {
  public:
   struct Options {

@@ -108,7 +108,10 @@ FileKind file_kind(const std::string& path) {
 
 void save_model(const std::string& path, const nn::Module& model, const ModelInfo& info) {
   State state{model.state_dict(), info.metadata};
-  for (const auto& [name, tensor] : state.tensors) check_finite(name, tensor);
+  for (auto& [name, tensor] : state.tensors) {
+    tensor = tensor.to(Device{});
+    check_finite(name, tensor);
+  }
   state.metadata[packed::kFormatKey] = "pt";
   state.metadata[kArchKey] = info.arch;
   if (info.policy.quantizes()) state.metadata[kPolicyKey] = to_json(info.policy);

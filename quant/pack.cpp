@@ -4,6 +4,7 @@
 
 #include <apprentice/base/error.h>
 #include <apprentice/base/files.h>
+#include <apprentice/nn/on_device.h>
 #include <apprentice/quant/pack_internal.h>
 #include <apprentice/quant/packed_weight_internal.h>
 #include <apprentice/quant/prepare.h>
@@ -48,6 +49,7 @@ std::map<std::string, std::string> metadata_of(const ModelInfo& info,
 
 void pack(nn::TensorModule& model, const ModelInfo& info, const std::string& path,
           const PackOptions& options) {
+  const nn::OnDevice on_host(model, Device{});
   const std::vector<Layer> all = layers(model);
   const bool weights =
       std::any_of(all.begin(), all.end(), [](const Layer& l) { return !!l.weights(); });

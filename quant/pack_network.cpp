@@ -10,6 +10,7 @@
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/ops/pool.h>
 #include <apprentice/nn/linear.h>
+#include <apprentice/nn/on_device.h>
 #include <apprentice/nn/pool.h>
 #include <apprentice/packed/description.h>
 #include <apprentice/packed/packed_network.h>
@@ -250,6 +251,7 @@ Layer only_linear(const std::vector<Layer>& all) {
 
 std::string packed_bytes(nn::TensorModule& model, const ModelInfo& info,
                          const PackOptions& options) {
+  const nn::OnDevice on_host(model, Device{});
   Rng rng(1, RngPurpose::test);
   const Tensor image =
       Tensor::normal({1, options.height, options.width, options.channels}, 0, 1, rng);

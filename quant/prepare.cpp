@@ -10,6 +10,7 @@
 #include <apprentice/core/ops/arithmetic.h>
 #include <apprentice/core/ops/reduce.h>
 #include <apprentice/nn/linear.h>
+#include <apprentice/nn/on_device.h>
 
 namespace apprentice::quant {
 namespace {
@@ -71,6 +72,7 @@ void attach_activations(const Layer& layer, const LayerPolicy& policy) {
 }
 
 std::vector<Attached> attach_all(nn::Module& model, const Policy& policy) {
+  const Device device = model.device();
   const std::vector<Layer> all = layers(model);
   check_fits(policy, all);
   std::vector<Attached> attached;
@@ -79,12 +81,17 @@ std::vector<Attached> attach_all(nn::Module& model, const Policy& policy) {
     attached.push_back({layer, attach_weights(layer, choice)});
     attach_activations(layer, choice);
   }
+  model.to(device);  // what was added, too
   return attached;
 }
 
-void scale_in_place(Tensor x, float factor) {
-  float* value = x.data<float>();
-  for (int64_t i = 0, n = x.numel(); i < n; ++i) value[i] *= factor;
+/// value = fn(value) for all elements of x, worked out on the host.
+template <class Fn>
+void map_in_place(Tensor x, const Fn& fn) {
+  Tensor host = x.to(Device{});
+  float* value = host.data<float>();
+  for (int64_t i = 0, n = host.numel(); i < n; ++i) value[i] = fn(value[i]);
+  if (host.device() != x.device()) x.copy_from(host);
 }
 
 /// w *= c with the quantizer's gain c, absorbed by the batch norm that follows. Its eps is not
@@ -92,13 +99,13 @@ void scale_in_place(Tensor x, float factor) {
 /// 7e-5, beside an eps of 1e-5, and c^2 var alone moved logits by 1e-3.
 void rescale(const Layer& layer, float c) {
   const Tensor w = layer.module->parameter("weight");
-  scale_in_place(w, c);
-  scale_in_place(layer.fused->bn().buffer("running_mean"), c);
+  const auto by_c = [c](float value) { return value * c; };
+  map_in_place(w, by_c);
+  map_in_place(layer.fused->bn().buffer("running_mean"), by_c);
   const double eps = layer.fused->bn().options().eps, squared = double(c) * double(c);
-  Tensor var = layer.fused->bn().buffer("running_var");
-  float* value = var.data<float>();
-  for (int64_t i = 0, n = var.numel(); i < n; ++i)
-    value[i] = float(std::max(squared * (double(value[i]) + eps) - eps, 0.0));
+  map_in_place(layer.fused->bn().buffer("running_var"), [=](float value) {
+    return float(std::max(squared * (double(value) + eps) - eps, 0.0));
+  });
   layer.module->buffer(kGain).fill(c);
 }
 
@@ -188,10 +195,11 @@ void calibrate(nn::TensorModule& model, const std::vector<Tensor>& batches) {
   for (const Tensor& batch : batches) images += batch.size(0);
   check(images > 0, "calibrate: no images");
   NoGrad no_grad;
+  const nn::OnDevice on_host(model, Device{});
   {
     FullPrecision full_precision(model);
     for (auto& [layer, quantizer] : quantizers) watch(*layer, quantizer, images);
-    for (const Tensor& batch : batches) model.forward(batch);
+    for (const Tensor& batch : batches) model.forward(batch.to(Device{}));
   }
   for (auto& [layer, quantizer] : quantizers) quantizer->finish_calibration();
 }

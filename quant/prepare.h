@@ -43,7 +43,8 @@ void prepare(nn::Module& model, const Policy& policy);
 /// quantized, running statistics) of `batches` [n, h, w, c], normalised: [0, r], r the 99.9th
 /// percentile of the layer's outputs, step r / (2^bits - 1); without ReLU the percentile of their
 /// size, step r / 127. Does nothing without activation
-/// quantizers. The mode (train, eval) of the model is left as it was.
+/// quantizers. The mode (train, eval) of the model is left as it was. Runs on the CPU wherever the
+/// model lies, so that ranges are the same bits for every device.
 void calibrate(nn::TensorModule& model, const std::vector<Tensor>& batches);
 
 /// What a trainer applies to a parameter, beside its own settings.

@@ -1,4 +1,5 @@
 #include <apprentice/nn/eval_mode.h>
+#include <apprentice/nn/on_device.h>
 #include <apprentice/quant/verify.h>
 
 #include <algorithm>
@@ -146,6 +147,7 @@ VerifyReport verify(nn::TensorModule& model, const std::string& packed_path,
                     const BatchSource& batches, const VerifyOptions& options) {
   NoGrad no_grad;
   const nn::EvalMode eval_mode(model);
+  const nn::OnDevice on_host(model, Device{});
   VerifyReport report;
   if (file_kind(packed_path) == FileKind::packed_weights) {
     check<ConfigError>(

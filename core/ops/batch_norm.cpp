@@ -39,9 +39,12 @@ void check_channels(const Tensor& t, const char* name, const Tensor& x) {
 
 void check_codes(const BatchNormOptions& o, const Tensor& x) {
   const UniformCodes& codes = o.codes;
-  if (codes.step == 0) return;
-  check(codes.step > 0 && codes.max_code > 0, "batch_norm: codes of step {} up to {}", codes.step,
-        codes.max_code);
+  if (!codes.step) return;
+  check<ShapeError>(codes.step.shape() == Shape{1}, "batch_norm: step of codes is {}, expected [1]",
+                    codes.step.shape().str());
+  check(codes.max_code > 0, "batch_norm: codes up to {}", codes.max_code);
+  if (codes.step.device().is_cpu())
+    check(codes.step.item() > 0, "batch_norm: codes of step {}", codes.step.item());
   check(o.relu, "batch_norm: codes without a ReLU");
   check<DtypeError>(x.dtype() == Dtype::f32, "batch_norm: codes of {}, expected f32",
                     name_of(x.dtype()));
@@ -108,13 +111,15 @@ InSteps in_steps(const Tensor& x, const Tensor& steps, const Tensor& mean, const
   return in;
 }
 
-double residual_scale_of(const BatchNormOptions& o) {
-  return o.residual_scale ? o.residual_scale.item() : 1;
+/// A number that lies beside x; `number` if there is none.
+template <class T>
+kernels::Number<T> number_of(const Tensor& beside, T number) {
+  return beside ? kernels::Number<T>::in(beside.flat<T>().data) : kernels::Number<T>(number);
 }
 
-/// 1 / step of the codes; 0 where there are none.
-double inv_step_of(const BatchNormOptions& o) {
-  return o.codes.step > 0 ? double(1 / o.codes.step) : 0;
+/// The step of the residual in the dtype of x, beside it.
+Tensor residual_step_of(const BatchNormOptions& o, const Tensor& x) {
+  return o.residual_scale ? o.residual_scale.to(x.dtype()).to(x.device()) : Tensor();
 }
 
 struct Forward {
@@ -127,9 +132,9 @@ struct Forward {
 struct Backward {
   Rows rows;
   Saved x, weight, mean, inv_std;
-  Saved y, bias, residual;  ///< what tells where the ReLU and the quantizer let pass
-  double residual_scale, inv_step;
-  float most;
+  Saved y, bias, residual;     ///< what tells where the ReLU and the quantizer let pass
+  Tensor residual_step, step;  ///< as the forward's options
+  int64_t max_code;
   bool fixed_statistics, wants_x, wants_residual;
 
   template <class T>
@@ -150,8 +155,8 @@ struct Backward {
     if (bias.get()) args.beta = bias.get().view<T, 1>();
     args.mean = mean.get().view<T, 1>();
     args.inv_std = inv_std.get().view<T, 1>();
-    args.residual_scale = T(residual_scale);
-    args.inv_step = T(inv_step), args.most = T(most);
+    args.residual_scale = number_of<T>(residual_step, 1);
+    if (step) args.step = number_of<T>(step, 0), args.max_code = T(max_code);
     args.fixed_statistics = fixed_statistics;
     args.grad_x = rows.into<T>(grad_x);
     args.grad_residual = rows.into<T>(grad_residual);
@@ -167,7 +172,7 @@ Tensor record_norm(const char* op, const Forward& f, const Tensor& x, const Tens
   const std::vector<Tensor> inputs{x, weight, bias, o.residual};
   if (!needs_grad(inputs)) return f.y;
   // The mask comes from y, or, where that holds codes or nothing was added, from x and the bias.
-  const bool codes = o.codes.step > 0, from_y = o.relu && o.residual && !codes;
+  const bool codes = o.codes.step.defined(), from_y = o.relu && o.residual && !codes;
   const Backward b{.rows = f.rows,
                    .x = Saved(x),
                    .weight = Saved(weight),
@@ -176,9 +181,9 @@ Tensor record_norm(const char* op, const Forward& f, const Tensor& x, const Tens
                    .y = Saved(from_y ? f.y : Tensor()),
                    .bias = Saved(o.relu && !from_y ? bias : Tensor()),
                    .residual = Saved(codes ? o.residual : Tensor()),
-                   .residual_scale = residual_scale_of(o),
-                   .inv_step = inv_step_of(o),
-                   .most = o.codes.step * float(o.codes.max_code),
+                   .residual_step = residual_step_of(o, x),
+                   .step = o.codes.step,
+                   .max_code = o.codes.max_code,
                    .fixed_statistics = f.fixed_statistics,
                    .wants_x = needs_grad(x),
                    .wants_residual = needs_grad(o.residual)};
@@ -189,11 +194,12 @@ Tensor record_norm(const char* op, const Forward& f, const Tensor& x, const Tens
 
 /// What train and eval do with a value once it is normalised.
 template <class T, class Args>
-void set_output(Args& args, const Rows& rows, const BatchNormOptions& o, Tensor& y) {
+void set_output(Args& args, const Rows& rows, const BatchNormOptions& o,
+                const Tensor& residual_step, Tensor& y) {
   args.residual = rows.of<T>(o.residual);
-  args.residual_scale = T(residual_scale_of(o));
+  args.residual_scale = number_of<T>(residual_step, 1);
   args.relu = o.relu;
-  args.inv_step = T(inv_step_of(o)), args.max_code = T(o.codes.max_code);
+  if (o.codes.step) args.step = number_of<T>(o.codes.step, 0), args.max_code = T(o.codes.max_code);
   args.y = rows.into<T>(y);
   Tensor bytes = o.codes.bytes;
   args.bytes = rows.into<uint8_t>(bytes);
@@ -211,13 +217,14 @@ Tensor batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bia
   const auto channels = [&] { return x.new_empty({rows.c}); };
   Forward f{rows, x.new_empty(x.shape()), channels(), channels(), false};
   Tensor var = channels();
+  const Tensor residual_step = residual_step_of(options, x);
   with_float(x.dtype(), "batch_norm", [&]<class T>() {
     typename kernels::BatchNormTrain<T>::Args args;
     args.x = rows.of<T>(x);
     args.gamma = weight.view<T, 1>();
     args.beta = bias.view<T, 1>();
     args.eps = eps.view<T, 1>();
-    set_output<T>(args, rows, options, f.y);
+    set_output<T>(args, rows, options, residual_step, f.y);
     args.mean = f.mean.view<T, 1>();
     args.var = var.view<T, 1>();
     args.inv_std = f.inv_std.view<T, 1>();
@@ -239,6 +246,7 @@ Tensor batch_norm_eval(const Tensor& x, const Tensor& weight, const Tensor& bias
   const Rows rows = check_inputs(x, weight, bias, running_mean, running_var, options);
   const InSteps in = in_steps(x, steps_of(options, x), running_mean, running_var, options.eps);
   Forward f{rows, x.new_empty(x.shape()), in.mean, x.new_empty({rows.c}), true};
+  const Tensor residual_step = residual_step_of(options, x);
   with_float(x.dtype(), "batch_norm", [&]<class T>() {
     typename kernels::BatchNormEval<T>::Args args;
     args.x = rows.of<T>(x);
@@ -247,7 +255,7 @@ Tensor batch_norm_eval(const Tensor& x, const Tensor& weight, const Tensor& bias
     args.mean = in.mean.view<T, 1>();
     args.var = in.var.view<T, 1>();
     args.eps = in.eps.view<T, 1>();
-    set_output<T>(args, rows, options, f.y);
+    set_output<T>(args, rows, options, residual_step, f.y);
     args.inv_std = f.inv_std.view<T, 1>();
     launch_beside<kernels::BatchNormEval<T>>(x, args);
   });

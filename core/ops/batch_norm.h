@@ -9,7 +9,7 @@ namespace apprentice {
 /// Its gradient is clipped straight-through: d(step code)/d(value) = 1 for 0 <= value <= step
 /// max_code, else 0.
 struct UniformCodes {
-  float step = 0;  ///< 0: no codes
+  Tensor step{};  ///< [1] f32, positive, not differentiated; undefined: no codes
   int64_t max_code = 0;
   /// Undefined, or [like x] u8, which gets the codes, too (max_code of 255 at most).
   Tensor bytes{};

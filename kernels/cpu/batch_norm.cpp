@@ -178,8 +178,8 @@ void normalize(const BatchNormSimd& simd, const Blocks& blocks, const Args& a, I
   all.mean = wide.of([&](int64_t j) { return a.mean(j); });
   all.scale = wide.of([&](int64_t j) { return double(a.gamma(j)) * double(inv_std(j)); });
   all.beta = wide.of([&](int64_t j) { return a.beta(j); });
-  all.residual_scale = a.residual_scale, all.relu = a.relu;
-  all.inv_step = a.inv_step, all.max_code = a.max_code;
+  all.residual_scale = a.residual_scale.get(), all.relu = a.relu;
+  if (a.max_code > 0) all.inv_step = 1 / a.step.get(), all.max_code = a.max_code;
   for_each_block(blocks, Way::up, [&](int64_t block) {
     blocks.pieces(block, [&](int64_t row, int64_t n, int64_t width) {
       const int64_t at = row * blocks.c;
@@ -215,7 +215,9 @@ GradientBlock gradient_of(const Backward::Args& a, Wide& wide) {
   all.mean = wide.of([&](int64_t j) { return a.mean(j); });
   all.scale = wide.of([&](int64_t j) { return double(a.gamma(j)) * double(a.inv_std(j)); });
   if (a.beta) all.beta = wide.of([&](int64_t j) { return a.beta(j); });
-  all.residual_scale = a.residual_scale, all.inv_step = a.inv_step, all.most = a.most;
+  all.residual_scale = a.residual_scale.get();
+  const float step = a.step.get();
+  if (a.max_code > 0) all.inv_step = 1 / step, all.most = step * a.max_code;
   return all;
 }
 

@@ -14,7 +14,7 @@ using Backward = QuantizeUniformBackward<float>;
 constexpr float kRounder = 0x1.8p23f, kLargestCode = 0x1p22f;
 
 void quantize_uniform(const Forward::Args& a) {
-  const float scale = a.inv_step, low = a.min_code, high = a.max_code;
+  const float scale = a.inv_step.get(), low = a.min_code, high = a.max_code;
   map_unary(a.x, a.codes, [=](float x) {
     const float t = x * scale, floored = t > low ? t : low;
     const float clamped = floored < high ? floored : high;
@@ -28,7 +28,7 @@ std::string refuse_large_codes(const Forward::Args& a) {
 }
 
 void quantize_uniform_backward(const Backward::Args& a) {
-  const float low = a.low, high = a.high, scale = a.scale;
+  const float low = a.low.get(), high = a.high.get(), scale = a.scale.get();
   map_binary(a.x, a.grad_codes, a.grad_x,
              [=](float x, float grad) { return (x >= low) & (x <= high) ? grad * scale : 0.0f; });
 }

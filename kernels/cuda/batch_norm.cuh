@@ -99,7 +99,7 @@ struct NormalizePass {
   Args args;
 
   struct Column {
-    float mean, scale, beta;
+    float mean, scale, beta, residual_scale, inv_step;
   };
   struct Inputs {
     float x, residual;
@@ -113,18 +113,19 @@ struct NormalizePass {
     } else {
       inv_std = args.inv_std(j);
     }
-    return {args.mean(j), args.gamma(j) * inv_std, args.beta(j)};
+    return {args.mean(j), args.gamma(j) * inv_std, args.beta(j), args.residual_scale.get(),
+            args.max_code > 0 ? 1 / args.step.get() : 0.0f};
   }
   SIMT_FN Inputs load(int64_t at) const {
     return {args.x.data[at], args.residual ? args.residual.data[at] : 0.0f};
   }
   SIMT_FN void store(const Column& column, const Inputs& in, int64_t at) const {
     float y = (in.x - column.mean) * column.scale + column.beta;
-    if (args.residual) y += args.residual_scale * in.residual;
+    if (args.residual) y += column.residual_scale * in.residual;
     if (args.relu && y < 0) y = 0;
-    if (args.inv_step > 0) y = code_of(y, args.inv_step, args.max_code);
+    if (args.max_code > 0) y = code_of(y, column.inv_step, args.max_code);
     args.y.data[at] = y;
-    if (args.inv_step > 0 && args.bytes) args.bytes.data[at] = uint8_t(y);
+    if (args.max_code > 0 && args.bytes) args.bytes.data[at] = uint8_t(y);
   }
 };
 
@@ -133,13 +134,19 @@ struct GradientInputs {
   BatchNormBackward<float>::Args args;
 
   struct Column {
-    float mean, scale, beta;
+    float mean, scale, beta, residual_scale, inv_step, most;
   };
   struct Inputs {
     float x, grad_y, mask;  ///< mask: y, or the residual
   };
   SIMT_FN Column channel(int64_t j) const {
-    return {args.mean(j), args.gamma(j) * args.inv_std(j), args.beta ? args.beta(j) : 0.0f};
+    const float step = args.step.get();
+    return {args.mean(j),
+            args.gamma(j) * args.inv_std(j),
+            args.beta ? args.beta(j) : 0.0f,
+            args.residual_scale.get(),
+            args.max_code > 0 ? 1 / step : 0.0f,
+            step * args.max_code};
   }
   SIMT_FN Inputs load(int64_t at) const {
     const float* mask = args.y ? args.y.data : args.residual.data;
@@ -149,8 +156,8 @@ struct GradientInputs {
     if (args.y) return in.mask > 0 ? in.grad_y : 0.0f;
     if (!args.beta) return in.grad_y;
     float t = (in.x - column.mean) * column.scale + column.beta;
-    if (args.residual) t += args.residual_scale * in.mask;
-    if (args.inv_step > 0) return t > 0 && t <= args.most ? in.grad_y * args.inv_step : 0.0f;
+    if (args.residual) t += column.residual_scale * in.mask;
+    if (args.max_code > 0) return t > 0 && t <= column.most ? in.grad_y * column.inv_step : 0.0f;
     return t > 0 ? in.grad_y : 0.0f;
   }
 };
@@ -189,7 +196,7 @@ struct GradientPass : GradientInputs {
     if (args.grad_x)
       args.grad_x.data[at] =
           column.of_d * d + (column.of_x * (in.x - column.mean) + column.constant);
-    if (args.grad_residual) args.grad_residual.data[at] = args.residual_scale * d;
+    if (args.grad_residual) args.grad_residual.data[at] = column.residual_scale * d;
   }
 };
 

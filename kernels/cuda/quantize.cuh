@@ -8,8 +8,9 @@ namespace apprentice::kernels::SIMT_NS {
 
 /// Codes of single numbers: thread t of the grid takes elements t, t + threads, ...
 SIMT_KERNEL_BOUNDS(kMapThreads, 4) quantize_uniform_kernel(QuantizeUniform<float>::Args a) {
+  const float inv_step = a.inv_step.get();
   for (int64_t i = first_element(); i < a.x.numel(); i += element_step()) {
-    const float t = a.x.data[i] * a.inv_step;
+    const float t = a.x.data[i] * inv_step;
     a.codes.data[i] = !(t > a.min_code) ? a.min_code
                       : t > a.max_code  ? a.max_code
                                         : rintf(t) + 0.0f;
@@ -18,9 +19,10 @@ SIMT_KERNEL_BOUNDS(kMapThreads, 4) quantize_uniform_kernel(QuantizeUniform<float
 
 SIMT_KERNEL_BOUNDS(kMapThreads, 4)
 quantize_uniform_backward_kernel(QuantizeUniformBackward<float>::Args a) {
+  const float low = a.low.get(), high = a.high.get(), scale = a.scale.get();
   for (int64_t i = first_element(); i < a.x.numel(); i += element_step()) {
     const float x = a.x.data[i];
-    a.grad_x.data[i] = x >= a.low && x <= a.high ? a.grad_codes.data[i] * a.scale : 0.0f;
+    a.grad_x.data[i] = x >= low && x <= high ? a.grad_codes.data[i] * scale : 0.0f;
   }
 }
 
@@ -39,11 +41,11 @@ SIMT_KERNEL_BOUNDS(kTeamBlock, 2) abs_statistics_kernel(AbsStatistics<float>::Ar
   if (threadIdx.x == 0 && a.max) a.max(row) = float(top);
 }
 
-SIMT_FN float mean_or_zero(double sum, int n) { return n ? float(sum / double(n)) : 0.0f; }
+SIMT_FN float mean_or(double sum, int n, float empty) { return n ? float(sum / double(n)) : empty; }
 
 SIMT_KERNEL_BOUNDS(kTeamBlock, 2) ternarize_kernel(Ternarize<float>::Args a) {
   const int64_t row = blockIdx.x;
-  const float threshold = a.threshold(row);
+  const float threshold = float(a.factor * double(a.threshold(row)));
   double positive = 0, negative = 0;
   int positives = 0, negatives = 0;
   for (int64_t j = threadIdx.x; j < a.w.size(1); j += kTeamBlock) {
@@ -58,10 +60,10 @@ SIMT_KERNEL_BOUNDS(kTeamBlock, 2) ternarize_kernel(Ternarize<float>::Args a) {
   positives = BlockTeam::all(positives, [](int u, int v) { return u + v; });
   negatives = BlockTeam::all(negatives, [](int u, int v) { return u + v; });
   if (threadIdx.x != 0) return;
-  if (a.positive_mean) a.positive_mean(row) = mean_or_zero(positive, positives);
-  if (a.negative_mean) a.negative_mean(row) = mean_or_zero(negative, negatives);
+  if (a.positive_mean) a.positive_mean(row) = mean_or(positive, positives, a.empty);
+  if (a.negative_mean) a.negative_mean(row) = mean_or(negative, negatives, a.empty);
   if (a.nonzero_mean)
-    a.nonzero_mean(row) = mean_or_zero(positive + negative, positives + negatives);
+    a.nonzero_mean(row) = mean_or(positive + negative, positives + negatives, a.empty);
 }
 
 SIMT_KERNEL_BOUNDS(kTeamBlock, 2)

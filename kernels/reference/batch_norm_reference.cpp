@@ -13,10 +13,10 @@ template <class T, class Args>
 void normalize(const Args& a, int64_t j, double mean, double inv_std) {
   for (int64_t i = 0; i < a.x.size(0); ++i) {
     double y = (double(a.x(i, j)) - mean) * inv_std * double(a.gamma(j)) + double(a.beta(j));
-    if (a.residual) y += double(a.residual_scale) * double(a.residual(i, j));
+    if (a.residual) y += double(a.residual_scale.get()) * double(a.residual(i, j));
     if (a.relu && y < 0) y = 0;
-    if (a.inv_step > 0) {
-      const T t = T(y) * a.inv_step;
+    if (a.max_code > 0) {
+      const T t = T(y) * (1 / a.step.get());
       y = double(t > 0 ? std::rint(std::min(t, a.max_code)) : T(0));
     }
     a.y(i, j) = T(y);
@@ -62,14 +62,14 @@ bool passed(const typename BatchNormBackward<T>::Args& a, int64_t i, int64_t j) 
   if (!a.beta) return true;
   const T scale = T(double(a.gamma(j)) * double(a.inv_std(j)));
   T t = (a.x(i, j) - a.mean(j)) * scale + a.beta(j);
-  if (a.residual) t += a.residual_scale * a.residual(i, j);
-  return t > 0 && (a.inv_step == 0 || t <= a.most);
+  if (a.residual) t += a.residual_scale.get() * a.residual(i, j);
+  return t > 0 && (a.max_code == 0 || t <= a.step.get() * a.max_code);
 }
 
 template <class T>
 void backward(const typename BatchNormBackward<T>::Args& a) {
   const int64_t m = a.x.size(0);
-  const double factor = a.inv_step > 0 ? double(a.inv_step) : 1;
+  const double factor = a.max_code > 0 ? double(1 / a.step.get()) : 1;
   for (int64_t j = 0; j < a.x.size(1); ++j) {
     const double mean = double(a.mean(j)), inv_std = double(a.inv_std(j));
     const auto xhat = [&](int64_t i) { return (double(a.x(i, j)) - mean) * inv_std; };
@@ -84,7 +84,7 @@ void backward(const typename BatchNormBackward<T>::Args& a) {
       const double di = d(i);
       const double dx = di - batch * sum - xhat(i) * batch * sum_xhat;
       if (a.grad_x) a.grad_x(i, j) = T(double(a.gamma(j)) * inv_std * dx);
-      if (a.grad_residual) a.grad_residual(i, j) = T(double(a.residual_scale) * di);
+      if (a.grad_residual) a.grad_residual(i, j) = T(double(a.residual_scale.get()) * di);
     }
   }
 }

@@ -11,7 +11,7 @@ namespace {
 template <class T>
 void quantize_uniform(const typename QuantizeUniform<T>::Args& a) {
   for (int64_t i = 0; i < a.x.numel(); ++i) {
-    const T t = a.x(i) * a.inv_step;
+    const T t = a.x(i) * a.inv_step.get();
     a.codes(i) = !(t > a.min_code) ? a.min_code : t > a.max_code ? a.max_code : std::rint(t) + T(0);
   }
 }
@@ -19,8 +19,8 @@ void quantize_uniform(const typename QuantizeUniform<T>::Args& a) {
 template <class T>
 void quantize_uniform_backward(const typename QuantizeUniformBackward<T>::Args& a) {
   for (int64_t i = 0; i < a.x.numel(); ++i) {
-    const bool inside = a.x(i) >= a.low && a.x(i) <= a.high;
-    a.grad_x(i) = inside ? a.grad_codes(i) * a.scale : T(0);
+    const bool inside = a.x(i) >= a.low.get() && a.x(i) <= a.high.get();
+    a.grad_x(i) = inside ? a.grad_codes(i) * a.scale.get() : T(0);
   }
 }
 
@@ -42,7 +42,7 @@ void ternarize(const typename Ternarize<T>::Args& a) {
   for (int64_t row = 0; row < a.w.size(0); ++row) {
     double positive = 0, negative = 0;
     int64_t positives = 0, negatives = 0;
-    const T threshold = a.threshold(row);
+    const T threshold = T(a.factor * double(a.threshold(row)));
     for (int64_t j = 0; j < a.w.size(1); ++j) {
       // Selections, not branches: signs cannot be predicted.
       const T w = a.w(row, j);
@@ -51,7 +51,7 @@ void ternarize(const typename Ternarize<T>::Args& a) {
       positive += above ? double(w) : 0.0, positives += above;
       negative -= below ? double(w) : 0.0, negatives += below;
     }
-    const auto mean = [](double sum, int64_t n) { return T(n ? sum / double(n) : 0.0); };
+    const auto mean = [&](double sum, int64_t n) { return n ? T(sum / double(n)) : a.empty; };
     if (a.positive_mean) a.positive_mean(row) = mean(positive, positives);
     if (a.negative_mean) a.negative_mean(row) = mean(negative, negatives);
     if (a.nonzero_mean) a.nonzero_mean(row) = mean(positive + negative, positives + negatives);

@@ -16,29 +16,17 @@ namespace {
 /// Part of max |w| that a weight must exceed not to become 0 (Zhu et al. 2017, eq. 9).
 constexpr double kThreshold = 0.05;
 
-/// w+ where the code is +1, -w- where it is -1.
-Tensor scaled(const Tensor& codes, float positive, float negative) {
-  Tensor wq = Tensor::empty(codes.shape());
-  const float* code = codes.data<float>();
-  float* y = wq.data<float>();
-  for (int64_t i = 0, n = codes.numel(); i < n; ++i)
-    y[i] = code[i] > 0 ? positive : code[i] < 0 ? -negative : 0.0f;
-  return wq;
-}
-
 /// Gradients of wq to w, w+ and w-.
 std::vector<Tensor> gradients(const Tensor& codes, const Tensor& positive, const Tensor& negative,
                               const Tensor& grad_wq) {
-  Tensor grad_w = Tensor::empty(codes.shape());
-  Tensor grad_positive = Tensor::empty({1}), grad_negative = Tensor::empty({1});
+  Tensor grad_w = codes.new_empty(codes.shape());
+  Tensor grad_positive = codes.new_empty({1}), grad_negative = codes.new_empty({1});
   const std::array<int64_t, 2> row{1, codes.numel()};
-  kernels::launch<kernels::TrainedTernaryBackward<float>>({{codes.data<float>(), row},
-                                                           {grad_wq.data<float>(), row},
-                                                           positive.view<float, 1>(),
-                                                           negative.view<float, 1>(),
-                                                           {grad_w.data<float>(), row},
-                                                           grad_positive.view<float, 1>(),
-                                                           grad_negative.view<float, 1>()});
+  kernels::launch<kernels::TrainedTernaryBackward<float>>(
+      {codes.as<float>(row), grad_wq.as<float>(row), positive.view<float, 1>(),
+       negative.view<float, 1>(), grad_w.as<float>(row), grad_positive.view<float, 1>(),
+       grad_negative.view<float, 1>()},
+      current_stream(codes.device()));
   return {grad_w, grad_positive, grad_negative};
 }
 
@@ -63,11 +51,11 @@ class Ttq final : public WeightQuantizer {
   }
 
   QuantizedWeight quantize(const Tensor& w) const override {
-    return {ternarize(w, false, threshold(w)).codes, positive_.detach(), negative_.detach(), 1};
+    return {rows_of(w).codes, positive_.detach(), negative_.detach(), 1};
   }
 
   Tensor error_bound(const Tensor& w) const override {
-    const float t = threshold(w)[0];
+    const auto t = float(kThreshold * abs_max(w, false).item());
     const auto positive = float(positive_.item()), negative = float(negative_.item());
     return map_rows(w, false, [=](int64_t, float value) {
       const float size = std::abs(value), scale = value > 0 ? positive : negative;
@@ -85,21 +73,21 @@ class Ttq final : public WeightQuantizer {
   /// to 2.3 in ten steps. It also makes the factors of eq. 8 all of one size.
   bool wants_rescale() const override { return true; }
   float gain(const Tensor& w) const override {
-    const float mean = ternarize(w, false, threshold(w)).nonzero_mean[0];
+    const auto mean = float(rows_of(w).nonzero_mean.item());
     return mean > 0 ? 1 / mean : 1;
   }
   void initialise(const Tensor& w) override {
-    const TernaryRows rows = ternarize(w, false, threshold(w));
-    positive_.fill(rows.positive_mean[0] > 0 ? rows.positive_mean[0] : 1);
-    negative_.fill(rows.negative_mean[0] > 0 ? rows.negative_mean[0] : 1);
+    const TernaryRows rows = rows_of(w);
+    const double positive = rows.positive_mean.item(), negative = rows.negative_mean.item();
+    positive_.fill(positive > 0 ? positive : 1);
+    negative_.fill(negative > 0 ? negative : 1);
   }
   std::vector<std::string> learned() const override { return {"weight_scale", "weight_scale_neg"}; }
 
   nn::EffectiveWeight apply(const Tensor& parameter, bool training) const override {
     const QuantizedWeight q = quantize(parameter.detach());
     if (!training) return {q.codes, q.scale, q.scale_negative, q.max_code};
-    const Tensor wq = scaled(q.codes, float(q.scale.item()), float(q.scale_negative.item()));
-    return {record("trained_ternary", wq, {parameter, positive_, negative_},
+    return {record("trained_ternary", dequantize(q), {parameter, positive_, negative_},
                    [codes = Saved(q.codes), positive = Saved(q.scale),
                     negative = Saved(q.scale_negative)](const Tensor& grad_wq) {
                      return gradients(codes.get(), positive.get(), negative.get(), grad_wq);
@@ -110,8 +98,8 @@ class Ttq final : public WeightQuantizer {
   }
 
  private:
-  static std::vector<float> threshold(const Tensor& w) {
-    return {float(kThreshold * double(abs_max(w, false)[0]))};
+  static TernaryRows rows_of(const Tensor& w) {
+    return ternarize(w, false, abs_max(w, false), kThreshold);
   }
 
   Tensor positive_ = Tensor::full({1}, 1), negative_ = Tensor::full({1}, 1);

@@ -31,28 +31,21 @@ class Twn final : public WeightQuantizer {
   }
 
   QuantizedWeight quantize(const Tensor& w) const override {
-    TernaryRows rows = ternarize(w, per_channel_, threshold(w));
-    for (float& s : rows.nonzero_mean)
-      if (s == 0) s = 1;
-    const auto count = int64_t(rows.nonzero_mean.size());
-    return {rows.codes, Tensor::from(rows.nonzero_mean, {count}), {}, 1};
+    const TernaryRows rows = ternarize(w, per_channel_, abs_mean(w, per_channel_), kThreshold, 1);
+    return {rows.codes, rows.nonzero_mean, {}, 1};
   }
 
   Tensor error_bound(const Tensor& w) const override {
-    const std::vector<float> t = threshold(w), s = quantize(w).scale.to_vector<float>();
+    const std::vector<float> mean = abs_mean(w, per_channel_).to_vector<float>();
+    const std::vector<float> s = quantize(w).scale.to_vector<float>();
     return map_rows(w, per_channel_, [&](int64_t row, float value) {
-      const float limit = t[size_t(row)], scale = s[size_t(row)], size = std::abs(value);
+      const auto limit = float(kThreshold * double(mean[size_t(row)]));
+      const float scale = s[size_t(row)], size = std::abs(value);
       return size <= limit ? limit : std::max(scale - limit, size - scale);
     });
   }
 
  private:
-  std::vector<float> threshold(const Tensor& w) const {
-    std::vector<float> t = abs_mean(w, per_channel_);
-    for (float& value : t) value = float(kThreshold * double(value));
-    return t;
-  }
-
   bool per_channel_;
 };
 

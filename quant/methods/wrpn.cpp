@@ -4,15 +4,13 @@
 #include <apprentice/base/error.h>
 #include <apprentice/base/unit.h>
 #include <apprentice/kernels/kernel_table.h>
+#include <apprentice/kernels/map.h>
 #include <apprentice/kernels/quantize.h>
 #include <apprentice/quant/quantizer.h>
 #include <apprentice/quant/weight_rows_internal.h>
 
 namespace apprentice::quant {
 namespace {
-
-View1<const float> flat(const Tensor& x) { return {x.data<float>(), {x.numel()}}; }
-View1<float> flat(Tensor& x) { return {x.data<float>(), {x.numel()}}; }
 
 /// WRPN weights of k bits: code = rint(n clip(w, -1, 1)), n = 2^(k-1) - 1, step 1/n, half to even.
 /// k = 2 is ternary with the fixed threshold 0.5 and unit step.
@@ -33,17 +31,19 @@ class Wrpn final : public WeightQuantizer {
   }
   bool wants_rescale() const override { return true; }
   float gain(const Tensor& w) const override {
-    const float largest = abs_max(w, false)[0];
+    const auto largest = float(abs_max(w, false).item());
     return largest > 0 ? 1 / largest : 1;
   }
 
   QuantizedWeight quantize(const Tensor& w) const override {
     check<DtypeError>(w.dtype() == Dtype::f32, "weight quantizer: got {}, expected f32",
                       name_of(w.dtype()));
-    Tensor codes = Tensor::empty(w.shape());
+    Tensor codes = w.new_empty(w.shape()), step = w.new_empty({1});
     kernels::launch<kernels::QuantizeUniform<float>>(
-        {flat(w), flat(codes), levels_, -levels_, levels_});
-    return {codes, Tensor::full({1}, 1 / levels_), {}, int64_t(levels_)};
+        {w.flat<float>(), codes.flat<float>(), levels_, -levels_, levels_},
+        current_stream(w.device()));
+    step.fill(1 / levels_);
+    return {codes, step, {}, int64_t(levels_)};
   }
 
   Tensor error_bound(const Tensor& w) const override {
@@ -53,16 +53,19 @@ class Wrpn final : public WeightQuantizer {
   }
 
   void after_step(Tensor w) const override {
-    float* value = w.data<float>();
-    for (int64_t i = 0, n = w.numel(); i < n; ++i) value[i] = std::clamp(value[i], -1.0f, 1.0f);
+    using Clamp = kernels::MapUnary<kernels::functions::clamp, float>;
+    const View1<float> all = w.flat<float>();
+    kernels::launch<Clamp>({.x = all, .grad_y = {}, .y = all, .a = -1, .b = 1},
+                           current_stream(w.device()));
   }
 
  protected:
   Tensor weight_gradient(const Tensor& grad_codes, const Tensor& w,
                          const QuantizedWeight&) const override {
-    Tensor grad = Tensor::empty(w.shape());
+    Tensor grad = w.new_empty(w.shape());
     kernels::launch<kernels::QuantizeUniformBackward<float>>(
-        {flat(w), flat(grad_codes), flat(grad), -1, 1, levels_});
+        {w.flat<float>(), grad_codes.flat<float>(), grad.flat<float>(), -1, 1, levels_},
+        current_stream(w.device()));
     return grad;
   }
 

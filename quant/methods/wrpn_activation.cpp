@@ -6,6 +6,7 @@
 #include <apprentice/base/unit.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/ops/arithmetic.h>
+#include <apprentice/kernels/count.h>
 #include <apprentice/kernels/kernel_table.h>
 #include <apprentice/kernels/quantize.h>
 #include <apprentice/quant/activation_quantizer.h>
@@ -16,26 +17,25 @@ namespace {
 
 /// Part of the outputs that the range covers (docs/numerics.md).
 constexpr double kCovered = 0.999;
-/// saturated() looks at one block in so many: enough for a rate, and next to free.
-constexpr int64_t kBlock = 64, kStride = 16 * kBlock;
+/// Parts in which CountCodes counts: blocks of a device that work side by side.
+constexpr int64_t kParts = 64;
 
-View1<const float> flat(const Tensor& x) { return {x.data<float>(), {x.numel()}}; }
-View1<float> flat(Tensor& x) { return {x.data<float>(), {x.numel()}}; }
-
-double rate_of(float low, float top, const Tensor& codes) {
-  int64_t seen = 0, equal = 0;
-  const float* value = codes.data<float>();
-  for (int64_t at = 0, n = codes.numel(); at < n; at += kStride) {
-    const int64_t end = std::min(at + kBlock, n);
-    for (int64_t i = at; i < end; ++i) equal += value[i] == top || value[i] == low;
-    seen += end - at;
-  }
-  return seen ? double(equal) / double(seen) : 0;
+kernels::Number<float> number(const Tensor& one) {
+  return kernels::Number<float>::in(one.flat<float>().data);
 }
 
-void shift(Tensor& codes, float by) {
-  float* code = codes.data<float>();
-  for (int64_t i = 0, n = codes.numel(); i < n; ++i) code[i] += by;
+/// `codes` as a function of x, whose gradient passes from `least` to `most`.
+Tensor record_codes(const Tensor& codes, const Tensor& x, const Tensor& inverse,
+                    const Tensor& least, const Tensor& most) {
+  return record("quantize_activation", codes, {x},
+                [x = Saved(x), inverse, least, most](const Tensor& grad_codes) {
+                  Tensor grad = grad_codes.new_empty(grad_codes.shape());
+                  kernels::launch<kernels::QuantizeUniformBackward<float>>(
+                      {x.get().flat<float>(), grad_codes.flat<float>(), grad.flat<float>(),
+                       number(least), number(most), number(inverse)},
+                      current_stream(grad.device()));
+                  return std::vector<Tensor>{grad};
+                });
 }
 
 /// WRPN activations of k bits on a range [0, r]: code = rint(clip(x, 0, r) / step),
@@ -64,35 +64,34 @@ class WrpnActivation final : public ActivationQuantizer {
   void attach(Tensor act_scale) override { step_ = std::move(act_scale); }
 
   nn::Scaled apply(const Tensor& real) override {
-    const auto step = float(step_.item());
-    const float inverse = 1 / step, low = -float(zero_point_), top = float(levels());
-    Tensor codes = Tensor::empty(real.shape());
-    kernels::launch<kernels::QuantizeUniform<float>>({flat(real), flat(codes), inverse, low, top});
-    saturated_ = rate_of(zero_point_ ? low : top, top, codes);
-    if (zero_point_) shift(codes, float(zero_point_));
-    return {record("quantize_activation", codes, {real},
-                   [x = Saved(real), inverse, least = step * low,
-                    most = step * top](const Tensor& grad_codes) {
-                     Tensor grad = Tensor::empty(x.get().shape());
-                     kernels::launch<kernels::QuantizeUniformBackward<float>>(
-                         {flat(x.get()), flat(grad_codes), flat(grad), least, most, inverse});
-                     return std::vector<Tensor>{grad};
-                   }),
-            step_, max_code(), zero_point_};
+    const double low = -double(zero_point_), top = double(levels());
+    const Stream stream = current_stream(real.device());
+    // By operations, so that no host reads the step.
+    const Tensor inverse = (step_ / step_) / step_, least = step_ * low, most = step_ * top;
+    Tensor codes = real.new_empty(real.shape());
+    kernels::launch<kernels::QuantizeUniform<float>>(
+        {real.flat<float>(), codes.flat<float>(), number(inverse), float(low), float(top)}, stream);
+    count_edges(codes, zero_point_ ? float(low) : float(top), float(top));
+    if (zero_point_) codes = codes + double(zero_point_);
+    return {record_codes(codes, real, inverse, least, most), step_, max_code(), zero_point_};
   }
   bool uniform() const override { return zero_point_ == 0; }
   void applied(const Tensor& codes) override {
-    saturated_ = rate_of(float(levels()), float(levels()), codes);
+    count_edges(codes, float(levels()), float(levels()));
   }
   Tensor step() const override { return step_; }
   int64_t max_code() const override { return levels() + zero_point_; }
   int64_t zero_point() const override { return zero_point_; }
-  double saturated() const override { return saturated_; }
+  double saturated() const override {
+    double count = 0;
+    if (counts_.defined())
+      for (const double part : counts_.to_vector<double>()) count += part;
+    return sampled_ ? count / double(sampled_) : 0;
+  }
 
   void begin_calibration(int64_t values) override { tail_.emplace(kCovered, values); }
   void observe(const Tensor& real) override {
-    if (!zero_point_) return tail_->add(real.data<float>(), real.numel());
-    const Tensor size = abs(real);
+    const Tensor size = (zero_point_ ? abs(real) : real).to(Device{});
     tail_->add(size.data<float>(), size.numel());
   }
   void finish_calibration() override {
@@ -102,13 +101,23 @@ class WrpnActivation final : public ActivationQuantizer {
   }
 
  private:
+  /// For saturated(): a sample is enough for a rate, and next to free.
+  void count_edges(const Tensor& codes, float low, float top) {
+    using Count = kernels::CountCodes<float>;
+    counts_ = codes.new_empty({kParts});
+    sampled_ = Count::sampled(codes.numel());
+    kernels::launch<Count>({codes.flat<float>(), low, top, counts_.view<float, 1>()},
+                           current_stream(codes.device()));
+  }
+
   /// The highest code, counted from the zero point.
   int64_t levels() const { return (int64_t(1) << bits_) - 1 - zero_point_; }
 
   int bits_;
   int64_t zero_point_;
   Tensor step_;
-  double saturated_ = 0;
+  Tensor counts_;  ///< codes on an edge, of `sampled_` ones of the last training forward
+  int64_t sampled_ = 0;
   std::optional<Percentile> tail_;
 };
 

@@ -129,7 +129,7 @@ TEST_CASE("batch norm of codes is batch norm, then a quantizer, bit for bit") {
     Tensor weight = Tensor::full({20}, 0.4).set_requires_grad(), bias = Tensor::full({20}, 0.3);
     BatchNormOptions o{.relu = true};
     if (with_residual) o.residual = r, o.residual_scale = Tensor::full({1}, 0.01);
-    if (fused) o.codes = {step, 63, bytes};
+    if (fused) o.codes = {Tensor::full({1}, double(step)), 63, bytes};
     Tensor y = batch_norm_train(x, weight, bias, Tensor::zeros({20}), Tensor::zeros({20}), o);
     Tensor codes = y.detach().clone(), upstream = grad.clone();
     if (!fused)
@@ -151,25 +151,30 @@ TEST_CASE("batch norm of codes is batch norm, then a quantizer, bit for bit") {
 }
 
 TEST_CASE("batch norm refuses codes of f64, without a ReLU, or beyond their bytes") {
-  const Tensor x = Tensor::zeros({4, 2}), one = Tensor::full({2}, 1);
+  const Tensor x = Tensor::zeros({4, 2});
+  const Tensor step = Tensor::full({1}, 1), half = Tensor::full({1}, 0.5);
   const auto run = [&](const Tensor& of, const BatchNormOptions& o) {
-    const Tensor v = one.to(of.dtype());
+    const Tensor v = Tensor::full({2}, 1, of.dtype());
     batch_norm_eval(of, v, v, v, v, o);
   };
   const Tensor bytes = Tensor::empty({4, 2}, Dtype::u8);
-  CHECK_NOTHROW(run(x, {.relu = true, .codes = {0.5f, 255, bytes}}));
-  CHECK(throws<Error>([&] { run(x, {.codes = {0.5f, 255}}); }, "without a ReLU") == "");
-  CHECK(throws<Error>([&] { run(x, {.relu = true, .codes = {-1, 255}}); }, "step -1") == "");
-  CHECK(throws<Error>([&] { run(x, {.relu = true, .codes = {1, 256, bytes}}); }, "256") == "");
+  CHECK_NOTHROW(run(x, {.relu = true, .codes = {half, 255, bytes}}));
+  CHECK(throws<Error>([&] { run(x, {.codes = {half, 255}}); }, "without a ReLU") == "");
+  CHECK(throws<Error>(
+            [&] {
+              run(x, {.relu = true, .codes = {Tensor::full({1}, -1), 255}});
+            },
+            "step -1") == "");
+  CHECK(throws<Error>([&] { run(x, {.relu = true, .codes = {step, 256, bytes}}); }, "256") == "");
   CHECK(throws<DtypeError>(
             [&] {
-              run(x.to(Dtype::f64), {.relu = true, .codes = {1, 255}});
+              run(x.to(Dtype::f64), {.relu = true, .codes = {step, 255}});
             },
             "f64") == "");
   const Tensor few = Tensor::empty({3, 2}, Dtype::u8);
   CHECK(throws<ShapeError>(
             [&] {
-              run(x, {.relu = true, .codes = {1, 255, few}});
+              run(x, {.relu = true, .codes = {step, 255, few}});
             },
             "[3, 2]") == "");
 }

@@ -3,13 +3,18 @@
 #include <apprentice/kernels/simt/emulator.h>
 #include <apprentice/kernels/simt/simt.h>
 
+#include <atomic>
 #include <cstring>
 #include <functional>
 #include <utility>
 #include <vector>
 
+#include "emulated.h"
+
 namespace apprentice {
 namespace {
+
+std::atomic<int64_t> waits{0};
 
 /// The host as a device: memory with guards, and queues whose work is done when it is given.
 class EmulatedRuntime final : public Runtime {
@@ -26,6 +31,7 @@ class EmulatedRuntime final : public Runtime {
     give(stream, [=] { std::memcpy(to, from, bytes); });
   }
   void copy_to_host(void* to, const void* from, size_t bytes, Stream stream) override {
+    ++waits;
     give(stream, [=] { std::memcpy(to, from, bytes); });
   }
   void copy_on_device(void* to, const void* from, size_t bytes, Stream stream) override {
@@ -37,7 +43,7 @@ class EmulatedRuntime final : public Runtime {
 
   void* create_stream(int) override { return new char; }
   void destroy_stream(Stream stream) override { delete static_cast<char*>(stream.handle); }
-  void synchronize(Stream) override {}
+  void synchronize(Stream) override { ++waits; }
   void* create_event(int) override { return this; }
   void destroy_event(int, void*) override {}
   void record(void*, Stream) override {}
@@ -62,6 +68,9 @@ class EmulatedRuntime final : public Runtime {
 };
 
 }  // namespace
+
+int64_t emulated_waits() { return waits; }
+
 }  // namespace apprentice
 
 APPRENTICE_UNIT(runtime_emulated) {

@@ -251,7 +251,7 @@ struct Coded {
     Args a;
     a.x = x, a.gamma = gamma, a.beta = beta, a.eps = eps;
     a.residual = residual, a.residual_scale = residual_scale, a.relu = true;
-    if (codes) a.inv_step = inv_step, a.max_code = max_code;
+    if (codes) a.step = step, a.max_code = max_code;
     a.y = out.view<2>({m, c}, 0), a.inv_std = inv_std;
     return a;
   }
@@ -274,7 +274,7 @@ TEST_CASE("codes of a batch norm are those of quantizing what it gives, bit for 
   p.run<BatchNormTrain<float>>(plain);
   p.run<BatchNormTrain<float>>(coded);
   const auto eval = [&](auto& from) {
-    auto a = p.forward<BatchNormEval<float>::Args>(from.inv_step > 0);
+    auto a = p.forward<BatchNormEval<float>::Args>(from.max_code > 0);
     a.mean = p.mean, a.var = p.var;
     p.run<BatchNormEval<float>>(a);
     return p.values(a.y);
@@ -316,7 +316,7 @@ TEST_CASE("the gradient of a batch norm of codes is that of its halves, bit for 
     a.residual_scale = p.residual_scale;
     if (codes) {
       a.beta = p.beta, a.residual = p.residual;
-      a.inv_step = p.inv_step, a.most = most;
+      a.step = p.step, a.max_code = p.max_code;
     } else {
       a.y = plain.y;
     }
@@ -343,7 +343,7 @@ TEST_CASE("every kernel of a batch norm of codes agrees with the reference") {
     BatchNormEval<float>::Args a;
     a.x = p.x, a.gamma = p.gamma, a.beta = p.beta, a.mean = mean, a.var = inv_std, a.eps = p.eps;
     a.residual = p.residual_or_none(), a.relu = true;
-    a.inv_step = 1 / step, a.max_code = max_code;
+    a.step = step, a.max_code = max_code;
     a.y = out.view<2>({p.m, p.c}, 1);  // a value next to a tie may become either code
     return a;
   });
@@ -354,7 +354,7 @@ TEST_CASE("every kernel of a batch norm of codes agrees with the reference") {
     BatchNormBackward<float>::Args a;
     a.x = p.x, a.grad_y = p.grad_y, a.gamma = p.gamma, a.mean = mean, a.inv_std = inv_std;
     a.beta = p.beta, a.residual = p.residual_or_none();
-    a.inv_step = 1 / step, a.most = step * max_code;
+    a.step = step, a.max_code = max_code;
     a.grad_x = out.view<2>(
         {p.m, p.c},
         1.5 * 2 * (8 * kEpsilon * d * (2 + xhat * xhat) + (beta_bound + xhat * gamma_bound) / m));

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <apprentice/nn/module.h>
+
+namespace apprentice::nn {
+
+/// A module on another device while one is alive, then back on its own.
+class OnDevice {
+ public:
+  OnDevice(Module& module, Device device) : module_(module), before_(module.device()) {
+    module.to(device);
+  }
+  ~OnDevice() { module_.to(before_); }
+  OnDevice(const OnDevice&) = delete;
+  OnDevice& operator=(const OnDevice&) = delete;
+
+ private:
+  Module& module_;
+  Device before_;
+};
+
+}  // namespace apprentice::nn
