@@ -58,7 +58,8 @@ mkdir -p "$out" || exit 73
 
 if [ -n "$vendor" ]; then
   vendor=$(cd "$vendor" && pwd) || exit 66
-  export LD_LIBRARY_PATH=$vendor/usr/lib/$(uname -m)-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  LD_LIBRARY_PATH=$vendor/usr/lib/$(uname -m)-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  export LD_LIBRARY_PATH
 fi
 
 build_all() {

@@ -8,7 +8,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 dir=${1:-build-vendor}
-command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || { echo 'vendor: needs a Debian system' >&2; exit 1; }
+if ! { command -v apt-get && command -v dpkg-deb; } >/dev/null; then
+  echo 'vendor: needs a Debian system' >&2
+  exit 1
+fi
 
 # The packages and what they depend on, but for what every compiler brings.
 closure() {
@@ -32,7 +35,6 @@ mkdir -p "$dir/packages"
 (cd "$dir/packages" && apt-get download -qq "${packages[@]}")
 for package in "$dir"/packages/*.deb; do dpkg-deb -x "$package" "$dir"; done
 rm -rf "$dir/packages" "$dir/usr/share/doc" "$dir/usr/share/man" "$dir/usr/share/icu"
-find "$dir" -name '*.a' -delete  # the shared ones are linked
 # Debian's old folder beside /usr: one place for all libraries.
 if [ -d "$dir/lib" ] && [ ! -L "$dir/lib" ]; then cp -a "$dir/lib" "$dir/usr/" && rm -rf "${dir:?}/lib"; fi
 echo "vendor: $(printf '%s ' "${packages[@]}")in $dir, $(du -sm "$dir" | cut -f1) MiB"
