@@ -46,7 +46,8 @@ struct BenchCase {
 /// operation's table is found, so a new kernel needs nothing here.
 struct Benchmark {
   std::string op;  ///< the kind of shapes it takes
-  std::function<std::vector<BenchCase>(const BenchShape&)> cases;
+  /// Those of the kernels for that device, whose `run` gives work to its current stream.
+  std::function<std::vector<BenchCase>(const BenchShape&, Device)> cases;
 };
 Registry<Benchmark>& benchmarks();
 

@@ -5,6 +5,7 @@
 #include <apprentice/base/unit.h>
 #include <apprentice/kernels/conv2d.h>
 #include <apprentice/kernels/kernel_table.h>
+#include <apprentice/tools/bench/device_copies.h>
 #include <apprentice/tools/benchmark.h>
 
 namespace apprentice::tools {
@@ -36,9 +37,14 @@ struct Problem {
     bound = 2 * Op::error_bound(k * k * in, double(k * k * in));  // |x|, |w| <= 1
   }
 
-  std::string compare(const kernels::Kernel<Op>& reference) {
+  Op::Args args_in(DeviceCopies& copies) const {
+    Op::Args there = args;
+    there.x = copies(args.x), there.w = copies(args.w), there.y = copies(args.y);
+    return there;
+  }
+  std::string compare() {
     const std::vector<float> got = y;
-    reference.run(args, {});
+    kernels::kernel_table<Op>().kernels().back().run(args, {});
     for (size_t i = 0; i < y.size(); ++i)
       if (!(std::abs(got[i] - y[i]) <= bound))
         return fmt::format("y[{}] is {}, the reference has {}", i, got[i], y[i]);
@@ -46,22 +52,26 @@ struct Problem {
   }
 };
 
-std::vector<BenchCase> cases(const BenchShape& shape) {
+std::vector<BenchCase> cases(const BenchShape& shape, Device device) {
   auto problem = std::make_shared<Problem>(shape);
-  const auto& table = kernels::kernel_table<Op>().kernels();
+  const auto copies = std::make_shared<DeviceCopies>(device);
+  const Op::Args args = problem->args_in(*copies);
   const double operations =
       2.0 * double(problem->y.size()) * double(problem->w.size()) / double(problem->args.w.size(0));
   const double bytes = 4.0 * double(problem->x.size() + problem->w.size() + problem->y.size());
   std::vector<BenchCase> all;
-  for (const auto& kernel : table) {
+  for (const auto& kernel : kernels::kernel_table<Op>().kernels(device.kind)) {
     BenchCase c;
     c.kernel = kernel.name;
     c.operations = operations;
     c.bytes = bytes;
-    if (kernel.refuse) c.refusal = kernel.refuse(problem->args);
+    if (kernel.refuse) c.refusal = kernel.refuse(args);
     if (c.refusal.empty()) {
-      c.run = [problem, run = kernel.run] { run(problem->args, {}); };
-      c.verify = [problem, &table] { return problem->compare(table.back()); };
+      c.run = [args, run = kernel.run, device] { run(args, current_stream(device)); };
+      c.verify = [problem, copies] {
+        copies->fetch();
+        return problem->compare();
+      };
     }
     all.push_back(std::move(c));
   }

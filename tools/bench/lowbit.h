@@ -7,6 +7,7 @@
 
 #include <apprentice/kernels/codes.h>
 #include <apprentice/kernels/kernel_table.h>
+#include <apprentice/tools/bench/device_copies.h>
 #include <apprentice/tools/benchmark.h>
 
 namespace apprentice::tools {
@@ -35,25 +36,32 @@ std::string compare_codes(const T* got, const std::vector<T>& expected) {
                      expected.size(), got[first], expected[size_t(first)]);
 }
 
-/// A case for every kernel in the table of the problem's operation. The problem owns the memory
-/// behind its `args`; its compare() says why the outputs there are wrong, or "".
+/// A case for every kernel of `device` in the table of the problem's operation. The problem owns the
+/// memory behind its `args`; its args_in(copies) are the same in memory of a device, and its
+/// compare() says why the outputs in its own memory are wrong, or "".
 template <class Problem>
-std::vector<BenchCase> lowbit_cases(std::shared_ptr<Problem> problem) {
+std::vector<BenchCase> lowbit_cases(std::shared_ptr<Problem> problem, Device device) {
   using Op = typename Problem::Op;
+  const auto copies = std::make_shared<DeviceCopies>(device);
+  const DeviceGuard current(device);
+  const typename Op::Args args_there = problem->args_in(*copies);
   std::vector<BenchCase> cases;
-  for (const auto& kernel : kernels::kernel_table<Op>().kernels()) {
+  for (const auto& kernel : kernels::kernel_table<Op>().kernels(device.kind)) {
     BenchCase c;
     c.kernel = kernel.name;
     c.arithmetic = Arithmetic::int8;
     c.operations = problem->operations();
     c.bytes = problem->bytes();
-    if (kernel.refuse) c.refusal = kernel.refuse(problem->args);
+    if (kernel.refuse) c.refusal = kernel.refuse(args_there);
     if (c.refusal.empty()) {
-      auto args = std::make_shared<typename Op::Args>(problem->args);
+      auto args = std::make_shared<typename Op::Args>(args_there);
       auto prepacked = kernel.prepack ? kernel.prepack(*args) : nullptr;
       args->prepacked = prepacked.get();
-      c.run = [run = kernel.run, args, prepacked, problem] { run(*args, {}); };
-      c.verify = [problem] { return problem->compare(); };
+      c.run = [run = kernel.run, args, prepacked, device] { run(*args, current_stream(device)); };
+      c.verify = [problem, copies] {
+        copies->fetch();
+        return problem->compare();
+      };
     }
     cases.push_back(std::move(c));
   }

@@ -5,8 +5,8 @@ namespace apprentice::tools {
 namespace {
 
 template <int Bits>
-std::vector<BenchCase> cases(const BenchShape& shape) {
-  return lowbit_cases(std::make_shared<LowbitConv2dProblem<Bits>>(shape));
+std::vector<BenchCase> cases(const BenchShape& shape, Device device) {
+  return lowbit_cases(std::make_shared<LowbitConv2dProblem<Bits>>(shape), device);
 }
 
 }  // namespace

@@ -39,6 +39,13 @@ struct LowbitConv2dProblem {
     args.y = {y.data(), {n, p, q, out}};
   }
 
+  /// The weight codes stay: what kernels read of them, they prepack.
+  typename Op::Args args_in(DeviceCopies& copies) const {
+    typename Op::Args there = args;
+    there.x = copies(args.x), there.y = copies(args.y);
+    there.epilogue.a = copies(args.epilogue.a), there.epilogue.b = copies(args.epilogue.b);
+    return there;
+  }
   double operations() const { return 2.0 * double(y.size()) * double(args.weight.cols); }
   double bytes() const { return double(x.size() + weight.size() + y.size()); }
 

@@ -5,14 +5,14 @@ namespace apprentice::tools {
 namespace {
 
 template <class X, int Bits>
-std::vector<BenchCase> cases(const BenchShape& shape) {
-  return lowbit_cases(std::make_shared<LowbitGemmProblem<X, Bits>>(shape));
+std::vector<BenchCase> cases(const BenchShape& shape, Device device) {
+  return lowbit_cases(std::make_shared<LowbitGemmProblem<X, Bits>>(shape), device);
 }
 
 /// The same from f32 activations.
 template <class X, int Bits>
-std::vector<BenchCase> quantizing_cases(const BenchShape& shape) {
-  auto all = lowbit_cases(std::make_shared<LowbitGemmProblem<X, Bits>>(shape, true));
+std::vector<BenchCase> quantizing_cases(const BenchShape& shape, Device device) {
+  auto all = lowbit_cases(std::make_shared<LowbitGemmProblem<X, Bits>>(shape, true), device);
   for (BenchCase& c : all) c.kernel = "quantizing_" + c.kernel;
   return all;
 }

@@ -40,6 +40,14 @@ struct LowbitGemmProblem {
     }
   }
 
+  /// The weight codes stay: what kernels read of them, they prepack.
+  Args args_in(DeviceCopies& copies) const {
+    Args there = args;
+    there.x = copies(args.x), there.real_x = copies(args.real_x);
+    there.group_a = copies(args.group_a);
+    there.acc = copies(args.acc), there.value = copies(args.value);
+    return there;
+  }
   double operations() const {
     return 2.0 * double(args.rows()) * double(args.weight.rows) * double(args.weight.cols);
   }

@@ -86,7 +86,8 @@ BenchCase case_of(std::shared_ptr<Problem> problem, const Variant& v) {
   return c;
 }
 
-std::vector<BenchCase> cases(const BenchShape& shape) {
+std::vector<BenchCase> cases(const BenchShape& shape, Device device) {
+  if (!device.is_cpu()) return {};
   auto problem = std::make_shared<Problem>(shape);
   std::vector<BenchCase> all;
   for (const Variant& v :

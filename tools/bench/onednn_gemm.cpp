@@ -57,7 +57,8 @@ BenchCase case_of(std::shared_ptr<Problem> problem, bool int8) {
   return c;
 }
 
-std::vector<BenchCase> cases(const BenchShape& shape) {
+std::vector<BenchCase> cases(const BenchShape& shape, Device device) {
+  if (!device.is_cpu()) return {};
   BenchShape ungrouped = shape;
   ungrouped.sizes.erase("group");  // it has one scale an output
   auto problem = std::make_shared<Problem>(ungrouped);

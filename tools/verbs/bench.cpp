@@ -22,6 +22,8 @@ using Json = nlohmann::ordered_json;
 
 struct KernelOptions {
   CommonOptions common;
+  DeviceOption device_option;
+  Device device;
   std::string filter = ".*";
   std::vector<std::string> shapes;
   double seconds = 0.2;
@@ -66,14 +68,15 @@ bool is_timed(const Json& row) {
   return !row.contains("refused") && (row["peer"] || row.value("verified", true));
 }
 
-void add_timing(const BenchCase& c, const Timing& t, Json& row) {
+/// The roofline is the CPU's.
+void add_timing(const BenchCase& c, const Timing& t, bool on_cpu, Json& row) {
   row["median_us"] = t.median * 1e6;
   row["min_us"] = t.min * 1e6;
   row["max_us"] = t.max * 1e6;
   row["runs"] = t.runs;
   row["gop_s"] = c.operations / t.median * 1e-9;
   row["gb_s"] = c.bytes / t.median * 1e-9;
-  const double share = roofline_share(c, t.median);
+  const double share = on_cpu ? roofline_share(c, t.median) : 0;
   if (share > 0) row["roofline_percent"] = 100 * share;
 }
 
@@ -91,7 +94,25 @@ void add_ratios(std::vector<Json>& rows) {
   }
 }
 
-/// Rows of the cases of one shape, timed in turn.
+/// In turn; on a device, which nothing else disturbs, one after the other, as the mean of launches
+/// that follow one another without a wait.
+std::vector<Timing> time_all(const std::vector<std::function<void()>>& runs,
+                             const KernelOptions& o) {
+  if (o.device.is_cpu()) return time_in_turn(runs, o.seconds, o.flush);
+  constexpr int kLaunches = 10;
+  std::vector<Timing> all;
+  for (const auto& run : runs) {
+    const auto launches = [&run] {
+      for (int i = 0; i < kLaunches; ++i) run();
+    };
+    Timing t = time_on_device(launches, o.device, o.seconds, 1);
+    for (double* seconds : {&t.median, &t.min, &t.max}) *seconds /= kLaunches;
+    all.push_back(t);
+  }
+  return all;
+}
+
+/// Rows of the cases of one shape.
 std::vector<Json> measure_shape(const BenchShape& shape, const std::vector<BenchCase>& cases,
                                 const KernelOptions& o) {
   std::vector<Json> rows;
@@ -100,10 +121,10 @@ std::vector<Json> measure_shape(const BenchShape& shape, const std::vector<Bench
     rows.push_back(check_case(c, shape));
     if (is_timed(rows.back())) runs.push_back(c.run);
   }
-  const std::vector<Timing> times = time_in_turn(runs, o.seconds, o.flush);
+  const std::vector<Timing> times = time_all(runs, o);
   auto time = times.begin();
   for (size_t i = 0; i < rows.size(); ++i) {
-    if (is_timed(rows[i])) add_timing(cases[i], *time++, rows[i]);
+    if (is_timed(rows[i])) add_timing(cases[i], *time++, o.device.is_cpu(), rows[i]);
   }
   add_ratios(rows);
   return rows;
@@ -118,7 +139,7 @@ std::vector<BenchCase> wanted_cases(const BenchShape& shape, const KernelOptions
   for (const std::string& name : benchmarks().names()) {
     const Benchmark& benchmark = benchmarks().get(name);
     if (benchmark.op != shape.op) continue;
-    for (BenchCase& c : benchmark.cases(shape)) {
+    for (BenchCase& c : benchmark.cases(shape, o.device)) {
       const bool matches = std::regex_search(c.kernel, filter);
       if (c.kernel.ends_with(reference) && !o.reference) continue;
       if (!matches && (!c.peer || o.no_peers)) continue;
@@ -170,8 +191,10 @@ std::regex regex_of(const std::string& text) {
   }
 }
 
-int run_kernels(const KernelOptions& o) {
+int run_kernels(KernelOptions& o) {
   o.common.apply();
+  o.device = o.device_option.get();
+  check<UsageError>(o.device.is_cpu() || !o.flush, "--flush is for the caches of the CPU");
   const Json rows = measure_all(o, regex_of(o.filter));
   check<UsageError>(!rows.empty(), "--filter '{}' matches no kernel with a benchmark", o.filter);
   const Table table = table_of(rows);
@@ -200,6 +223,7 @@ std::function<int()> add_kernels(CLI::App& app) {
   app.add_flag("--no-peers", o->no_peers, "Leave out the libraries that are shown beside ours");
   app.add_flag("--reference", o->reference, "Time the reference kernels too (slow)");
   o->common.add_to(app);
+  o->device_option.add_to(app);
   return [o] { return run_kernels(*o); };
 }
 

@@ -1,0 +1,66 @@
+#include <catch2/catch.hpp>
+
+#include <cmath>
+
+#include <tools/program.h>
+
+using namespace apprentice::test;
+using Catch::Matchers::Contains;
+
+namespace {
+
+constexpr const char* kTeacher = R"(
+[model]
+arch = "resnet8"
+[data]
+name = "shapes10:8"
+test_images = 4
+[train]
+epochs = 1
+batch = 4
+workers = 0
+)";
+
+constexpr const char* kStudent = R"(
+[quant]
+weights = "twn"
+activations = "wrpn"
+[distill]
+method = "apprentice"
+scheme = "B"
+)";
+
+}  // namespace
+
+TEST_CASE("train, distill and eval run on a device, and what they leave is read anywhere") {
+  const ScratchFolder folder;
+  const std::string device = " --device emulated --json";
+  write_text(folder / "teacher.toml", kTeacher);
+  const Called teacher =
+      call("train " + (folder / "teacher.toml") + " --output " + (folder / "teacher") + device);
+  INFO(teacher.err);
+  REQUIRE(teacher.code == 0);
+
+  const std::string weights = folder / "teacher/checkpoints/last/model.safetensors";
+  write_text(folder / "student.toml", std::string(kTeacher) + kStudent +
+                                          "[teacher]\narch = \"resnet8\"\nweights = \"" + weights +
+                                          "\"\n");
+  const Called student =
+      call("distill " + (folder / "student.toml") + " --output " + (folder / "student") + device);
+  INFO(student.err);
+  REQUIRE(student.code == 0);
+  CHECK(student.json()["steps"] == 2);
+
+  // The quantized network has the same integers everywhere; losses are summed in another order.
+  const std::string run = folder / "student/checkpoints/last";
+  const std::string eval = "eval " + run + " --data shapes10 --images 4";
+  const Called there = call(eval + device), here = call(eval + " --json");
+  REQUIRE(there.code == 0);
+  REQUIRE(here.code == 0);
+  CHECK(there.json()["correct"] == here.json()["correct"]);
+  CHECK(std::abs(there.json()["loss"].get<double>() - here.json()["loss"].get<double>()) < 1e-5);
+
+  const std::string packed = folder / "packed.safetensors";
+  CHECK(call("pack " + run + " " + packed).code == 0);
+  CHECK(call("verify " + run + " " + packed + " --data shapes10 --images 4").code == 0);
+}
