@@ -45,3 +45,36 @@ TEST_CASE("quantize_weights gives codes, scales and counts of every weight of a 
   CHECK(std::vector<int64_t>(zeros, zeros + 3) == std::vector<int64_t>{106, 102, 101});
   CHECK(std::vector<int64_t>(flips, flips + 3) == std::vector<int64_t>{107, 101, 103});
 }
+
+TEST_CASE("every quantize_weights kernel gives the reference's bits") {
+  const auto seed = GENERATE(range(0u, 12u));
+  CAPTURE(seed);
+  test::Random random(seed);
+  struct Problem {
+    View2<const float> w, before;
+    Rule rule;
+    double factor;
+  };
+  std::vector<Problem> problems;
+  for (int64_t i = random.between(1, 4); i > 0; --i) {
+    const std::array<int64_t, 2> sizes{random.pick({0, 1, 3, 16}), random.pick({1, 9, 144, 40001})};
+    const auto rule = Rule(random.below(3));
+    problems.push_back({random.uniform(sizes, -1.5f, 1.5f), random.integers(sizes, -1, 1), rule,
+                        rule == Rule::uniform ? double(random.pick({1, 3, 7})) : 0.7});
+  }
+  std::deque<std::vector<QuantizeWeights::Weight>> lists;
+  std::deque<std::vector<int64_t>> counts;
+  test::agree<QuantizeWeights>([&](test::Outputs& out) {
+    auto& list = lists.emplace_back();
+    auto& count = counts.emplace_back(2 * problems.size(), 5);
+    for (size_t i = 0; i < problems.size(); ++i) {
+      const Problem& p = problems[i];
+      list.push_back({p.w, out.updated(p.before, 0), p.rule, p.factor});
+      list.back().scale = out.view<1>({p.w.size(0)}, 0);
+      list.back().zeros = {&count[2 * i], {1}};
+      if (i % 2 == 0) list.back().flips = {&count[2 * i + 1], {1}};
+    }
+    return QuantizeWeights::Args{list};
+  });
+  for (const auto& count : counts) CHECK(count == counts.front());
+}
