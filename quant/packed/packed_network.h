@@ -26,8 +26,8 @@ struct LayerInfo {
   std::vector<kernels::Refusal> refusals;  ///< kernels that declined on the way to it
 };
 
-/// What one layer computed for the images of one forward, on the host; absent views are empty. Valid
-/// only during the call. Images are handed out in chunks: the first image of the views is
+/// What one layer computed for the images of one forward, on the host; absent views are empty.
+/// Valid only during the call. Images are handed out in chunks: the first image of the views is
 /// `first_image`.
 struct LayerTrace {
   const Layer* layer = nullptr;
@@ -75,10 +75,10 @@ class PackedNetwork {
   ~PackedNetwork();
 
   /// x [n, height, width, channels] f32, normalised; logits [n, classes] f32, overwritten; both
-  /// memory of the host, whatever the network's device: there the work goes to this thread's current
-  /// stream, by way of pinned memory, and the host waits for it once, at the end. With `trace`,
-  /// every layer's results are handed out, layer by layer for each chunk of images, from this
-  /// thread. ShapeError if the sizes do not fit.
+  /// memory of the host. On another device than the CPU they go by way of pinned memory, the work
+  /// goes to this thread's current stream, and the host waits for it once, at the end. With
+  /// `trace`, every layer's results are handed out, layer by layer for each chunk of images, from
+  /// this thread. ShapeError if the sizes do not fit.
   void forward(View4<const float> x, View2<float> logits, const Trace& trace = {});
   /// The same for x and logits in the memory of the stream's device. Gives the work to the stream
   /// and waits for nothing. DeviceError if that is not the network's device. A Graph (base/graph.h)
