@@ -51,16 +51,23 @@ void TrainingState::make_optimizers() {
   not_finite_.clear();
   for (const Trained& trained : trained_) {
     const auto parameters = int64_t(trained.network->named_parameters().size());
-    not_finite_.push_back(Tensor::zeros({parameters}, Dtype::i64).to(trained.network->device()));
+    const Device device = trained.network->device();
+    not_finite_.push_back({Tensor::zeros({parameters}, Dtype::i64).to(device),
+                           Tensor::zeros({1}, Dtype::i64).to(device)});
     optimizers_.push_back(std::make_unique<nn::Sgd>(
         groups_of(*trained.network, options_.weight_decay),
         nn::Sgd::Options{.momentum = float(options_.momentum), .nesterov = options_.nesterov}));
+    optimizers_.back()->skip_where(not_finite_.back().total);
   }
 }
 
-void TrainingState::step(float lr) {
+void TrainingState::prepare_step(float lr) {
+  for (const auto& optimizer : optimizers_) optimizer->prepare_step(lr);
+}
+
+void TrainingState::apply_step() {
   for (size_t i = 0; i < trained_.size(); ++i) {
-    optimizers_[i]->step(lr);
+    optimizers_[i]->apply_step();
     optimizers_[i]->zero_grad();
     quant::after_step(*trained_[i].network);
   }
@@ -73,14 +80,16 @@ void TrainingState::note_gradients() {
       const Tensor grad = parameter.grad();
       views.push_back(grad ? grad.flat<float>() : View1<const float>{});
     }
-    kernels::launch<kernels::NonFinite<float>>({views, not_finite_[i].view<int64_t, 1>(), {}},
-                                               current_stream(not_finite_[i].device()));
+    auto& [counts, total] = not_finite_[i];
+    kernels::launch<kernels::NonFinite<float>>(
+        {views, counts.view<int64_t, 1>(), total.view<int64_t, 1>()},
+        current_stream(counts.device()));
   }
 }
 
 void TrainingState::check_gradients(const std::string& where) const {
   for (size_t i = 0; i < trained_.size(); ++i) {
-    const std::vector<int64_t> counts = not_finite_[i].to_vector<int64_t>();
+    const std::vector<int64_t> counts = not_finite_[i].counts.to_vector<int64_t>();
     const nn::NamedTensors parameters = trained_[i].network->named_parameters();
     for (size_t k = 0; k < counts.size(); ++k)
       check<CheckFailed>(counts[k] == 0, "{}: the gradient of {}'s {} is not finite", where,

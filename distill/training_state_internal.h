@@ -17,9 +17,12 @@ class TrainingState {
   TrainingState(std::vector<Trained> trained, std::vector<quant::ModelInfo> infos,
                 const Recipe::Train& options);
 
-  /// One update of every network at `lr` from the gradients at hand, which are then forgotten.
-  void step(float lr);
-  /// Counts what is not finite in the gradients at hand; does not wait for their device.
+  /// Hands the learning rate of the coming update to the networks' device.
+  void prepare_step(float lr);
+  /// One update of every network from the gradients at hand, which are then forgotten.
+  void apply_step();
+  /// Counts what is not finite in the gradients at hand; does not wait for their device. Where
+  /// something was counted, steps of that network leave its weights as they are.
   void note_gradients();
   /// CheckFailed naming the first parameter of which note_gradients() has counted something;
   /// `where` opens the message. Waits for the device.
@@ -39,7 +42,11 @@ class TrainingState {
   std::vector<quant::ModelInfo> infos_;
   Recipe::Train options_;
   std::vector<std::unique_ptr<nn::Sgd>> optimizers_;
-  std::vector<Tensor> not_finite_;  ///< of each network: a count for each parameter, i64
+  /// Of a network: a count for each parameter, and the sum of them.
+  struct NotFinite {
+    Tensor counts, total;
+  };
+  std::vector<NotFinite> not_finite_;
 };
 
 }  // namespace apprentice::distill

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <apprentice/base/error.h>
 #include <apprentice/nn/module.h>
 
 namespace apprentice::nn {
@@ -10,7 +11,13 @@ class OnDevice {
   OnDevice(Module& module, Device device) : module_(module), before_(module.device()) {
     module.to(device);
   }
-  ~OnDevice() { module_.to(before_); }
+  ~OnDevice() {
+    try {
+      module_.to(before_);
+    } catch (const DeviceError&) {
+      // The device is lost or full, and the next operation there says so.
+    }
+  }
   OnDevice(const OnDevice&) = delete;
   OnDevice& operator=(const OnDevice&) = delete;
 

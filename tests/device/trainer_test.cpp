@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include <filesystem>
+#include <limits>
 #include <regex>
 #include <sstream>
 
@@ -125,5 +126,26 @@ TEST_CASE("a loss that is no number on a device ends the run at the next line, a
   const std::string message = test::throws<CheckFailed>(
       [&] { train(parts_of(recipe), into(folder / "run")); }, "there is no checkpoint yet");
   CHECK(message == "");
+  CHECK(std::filesystem::is_empty(folder / "run/checkpoints"));
+}
+
+TEST_CASE("a gradient that is no number on a device moves no weight, and the next line names it") {
+  const TempFolder folder;
+  const TrainerParts parts = parts_of(tiny_recipe());
+  Tensor weight = parts.student->parameters().front();
+  int64_t steps = 0;
+  std::vector<float> before;
+  weight.on_grad_ready([&](Tensor& parameter) {
+    if (++steps != 2) return;
+    before = parameter.to_vector<float>();
+    Tensor grad = parameter.grad();
+    grad.fill(std::numeric_limits<double>::quiet_NaN());
+  });
+  const std::string message = test::throws<CheckFailed>(
+      [&] { train(parts, into(folder / "run")); },
+      "steps 0 to 2 (epoch 0): the gradient of student's conv1.weight is not finite");
+  CHECK(message == "");
+  CHECK(steps == 3);
+  CHECK(bool(weight.to_vector<float>() == before));
   CHECK(std::filesystem::is_empty(folder / "run/checkpoints"));
 }
