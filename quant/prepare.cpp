@@ -150,6 +150,14 @@ void watch(nn::ConvBn2d& layer, const std::shared_ptr<ActivationQuantizer>& quan
   });
 }
 
+std::vector<QuantizedLayer> quantized_layers(const std::vector<Layer>& layers) {
+  std::vector<QuantizedLayer> quantized;
+  for (const Layer& layer : layers)
+    if (const auto quantizer = layer.weights())
+      quantized.push_back({quantizer, layer.module->parameter("weight")});
+  return quantized;
+}
+
 }  // namespace
 
 std::shared_ptr<const WeightQuantizer> Layer::weights() const {
@@ -220,19 +228,23 @@ std::map<std::string, ParameterRule> parameter_rules(nn::Module& model) {
 }
 
 void after_step(nn::Module& model) {
-  for (const Layer& layer : layers(model))
-    if (const auto quantizer = layer.weights())
-      quantizer->after_step(layer.module->parameter("weight"));
+  const std::vector<QuantizedLayer> quantized = quantized_layers(layers(model));
+  for (const QuantizedLayer& layer : quantized) layer.quantizer->after_step(layer.weight);
+  quantize_all(quantized);
 }
 
 std::vector<LayerHealth> health(nn::Module& model) {
+  const std::vector<Layer> own = layers(model);
+  const std::vector<double> zeros = zero_parts(quantized_layers(own));
+  auto next_zeros = zeros.begin();
   std::vector<LayerHealth> all;
-  for (const Layer& layer : layers(model)) {
-    LayerHealth entry{layer.name, -1, -1, 0, {}};
+  for (const Layer& layer : own) {
+    LayerHealth entry{.layer = layer.name, .zeros = -1, .saturated = -1};
     if (const auto quantizer = layer.weights()) {
-      const QuantizedWeight q = quantizer->quantize(layer.module->parameter("weight").detach());
-      const std::vector<float> codes = q.codes.to_vector<float>(), s = q.scale.to_vector<float>();
-      entry.zeros = double(std::count(codes.begin(), codes.end(), 0.0f)) / double(codes.size());
+      const QuantizedWeight q = quantizer->quantized(layer.module->parameter("weight").detach());
+      const std::vector<float> s = q.scale.to_vector<float>();
+      entry.zeros = *next_zeros++;
+      entry.flips = quantizer->take_flips();
       entry.scale = *std::min_element(s.begin(), s.end());
       if (q.scale_negative) entry.scale_negative = float(q.scale_negative.item());
     }

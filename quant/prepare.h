@@ -58,7 +58,8 @@ struct ParameterRule {
 /// too.
 std::map<std::string, ParameterRule> parameter_rules(nn::Module& model);
 
-/// To be called after every optimizer step: clamps the masters of WRPN weights to [-1, 1].
+/// To be called after every optimizer step: clamps the masters of WRPN weights to [-1, 1] and
+/// quantizes the weights of all layers in one pass, for the next forward.
 void after_step(nn::Module& model);
 
 /// How quantization fares in one layer.
@@ -67,8 +68,12 @@ struct LayerHealth {
   double zeros = 0;      ///< part of the codes that is 0; -1 without a weight quantizer
   double saturated = 0;  ///< part of the activations on the highest code; -1 without one
   float scale = 0;       ///< the smallest; 0 without a weight quantizer
-  std::optional<float> scale_negative;  ///< that of the negative codes, where they have their own
+  std::optional<float> scale_negative{};  ///< that of the negative codes, where they have their own
+  /// Part of the codes that a step gave another sign, as the mean of the steps since the last
+  /// health() of this process; -1 where there was none.
+  double flips = -1;
 };
+/// Waits for the device of the model.
 std::vector<LayerHealth> health(nn::Module& model);
 
 }  // namespace apprentice::quant

@@ -34,7 +34,7 @@ void WeightQuantizer::after_step(Tensor) const {}
 
 nn::EffectiveWeight WeightQuantizer::apply(const Tensor& parameter, bool) const {
   const Tensor w = parameter.detach();
-  const QuantizedWeight q = quantize(w);
+  const QuantizedWeight q = quantized(w);
   const auto self = shared_from_this();
   const Tensor codes =
       record("quantize_weight", q.codes, {parameter},

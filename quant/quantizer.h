@@ -2,11 +2,13 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <apprentice/base/registry.h>
+#include <apprentice/kernels/quantize_weights.h>
 #include <apprentice/nn/module.h>
 
 namespace apprentice::quant {
@@ -23,6 +25,14 @@ struct QuantizedWeight {
 /// with.
 Tensor dequantize(const QuantizedWeight& weight);
 
+/// How codes follow from a weight, in the words of kernels::QuantizeWeights: so the weights of all
+/// layers can be quantized in one pass.
+struct WeightRule {
+  kernels::QuantizeWeights::Rule rule;
+  double factor;
+  bool per_channel = false;  ///< one row an output channel instead of one a layer
+};
+
 /// A weight quantizer of one layer: grid, bound, surrogate gradient and packed form. Masters are
 /// f32.
 class WeightQuantizer : public nn::Parametrization,
@@ -34,8 +44,17 @@ class WeightQuantizer : public nn::Parametrization,
   virtual int bits() const = 0;
   /// The grid in words: "s {-1, 0, +1}, s = ...".
   virtual std::string grid() const = 0;
-  /// Codes and scales of the master weight `w` [out, ...] f32. DtypeError for another type.
-  virtual QuantizedWeight quantize(const Tensor& w) const = 0;
+  /// How the codes are made; none: quantize() is overridden.
+  virtual std::optional<WeightRule> rule() const { return std::nullopt; }
+  /// Codes and scales of the master weight `w` [out, ...] f32. DtypeError for another type. By
+  /// default what the rule gives.
+  virtual QuantizedWeight quantize(const Tensor& w) const;
+  /// quantize(w), or what the last quantize_all() has made of this very memory if nobody has asked
+  /// to write to it since. The codes are then overwritten by the next quantize_all().
+  QuantizedWeight quantized(const Tensor& w) const;
+  /// Which part of the codes has changed its sign (-, 0, +) in a quantize_all(), as the mean of
+  /// those since the last call; -1 if there was none. Waits for the device.
+  double take_flips() const;
   /// The largest |w - dequantize(quantize(w))| that the rule allows, element by element, in exact
   /// arithmetic; rounding to f32 adds at most 4 ulp of max(|w|, scale).
   virtual Tensor error_bound(const Tensor& w) const = 0;
@@ -55,14 +74,38 @@ class WeightQuantizer : public nn::Parametrization,
   virtual void after_step(Tensor w) const;
 
   /// One-step grids: data = codes in f32, with d L/d w = weight_gradient(d L/d codes); the step is
-  /// not differentiated. Recomputed at every call.
+  /// not differentiated. Takes quantized().
   nn::EffectiveWeight apply(const Tensor& parameter, bool training) const override;
 
  protected:
+  /// What codes and scales by the rule stand for: one step a row, unless the layer learns its own.
+  virtual QuantizedWeight of_codes(const Tensor& codes, const Tensor& scale) const;
   /// Straight-through (Bengio et al. 2013): d(step * code)/dw = 1, so d code/dw = 1/step.
   virtual Tensor weight_gradient(const Tensor& grad_codes, const Tensor& w,
                                  const QuantizedWeight& q) const;
+
+ private:
+  friend class WeightPass;
+  /// Codes and scales of `of` when it had been written to so often; flips [1] i64 of the passes
+  /// since take_flips().
+  struct Made {
+    Tensor of, codes, scale, flips;
+    uint64_t written = 0;
+    int64_t passes = 0;
+  };
+  mutable Made made_;
 };
+
+/// One quantizer and the master weight that it quantizes.
+struct QuantizedLayer {
+  std::shared_ptr<const WeightQuantizer> quantizer;
+  Tensor weight;
+};
+/// Codes and scales of all these weights in one pass, for quantized(), without waiting for the
+/// device; those whose quantizer has no rule are left out.
+void quantize_all(const std::vector<QuantizedLayer>& layers);
+/// Which part of the codes of each layer is 0; waits for the device.
+std::vector<double> zero_parts(const std::vector<QuantizedLayer>& layers);
 
 /// How a policy asks for a weight quantizer.
 struct WeightOptions {

@@ -50,8 +50,8 @@ class Ttq final : public WeightQuantizer {
     return "{-w-, 0, +w+}, learned, zero where |w| <= 0.05 max|w|";
   }
 
-  QuantizedWeight quantize(const Tensor& w) const override {
-    return {rows_of(w).codes, positive_.detach(), negative_.detach(), 1};
+  std::optional<WeightRule> rule() const override {
+    return WeightRule{kernels::QuantizeWeights::Rule::max, kThreshold};
   }
 
   Tensor error_bound(const Tensor& w) const override {
@@ -85,7 +85,7 @@ class Ttq final : public WeightQuantizer {
   std::vector<std::string> learned() const override { return {"weight_scale", "weight_scale_neg"}; }
 
   nn::EffectiveWeight apply(const Tensor& parameter, bool training) const override {
-    const QuantizedWeight q = quantize(parameter.detach());
+    const QuantizedWeight q = quantized(parameter.detach());
     if (!training) return {q.codes, q.scale, q.scale_negative, q.max_code};
     return {record("trained_ternary", dequantize(q), {parameter, positive_, negative_},
                    [codes = Saved(q.codes), positive = Saved(q.scale),
@@ -95,6 +95,11 @@ class Ttq final : public WeightQuantizer {
             {},
             {},
             0};
+  }
+
+ protected:
+  QuantizedWeight of_codes(const Tensor& codes, const Tensor&) const override {
+    return {codes, positive_.detach(), negative_.detach(), 1};
   }
 
  private:

@@ -30,9 +30,8 @@ class Twn final : public WeightQuantizer {
            (per_channel_ ? "an output channel" : "a layer");
   }
 
-  QuantizedWeight quantize(const Tensor& w) const override {
-    const TernaryRows rows = ternarize(w, per_channel_, abs_mean(w, per_channel_), kThreshold, 1);
-    return {rows.codes, rows.nonzero_mean, {}, 1};
+  std::optional<WeightRule> rule() const override {
+    return WeightRule{kernels::QuantizeWeights::Rule::mean, kThreshold, per_channel_};
   }
 
   Tensor error_bound(const Tensor& w) const override {

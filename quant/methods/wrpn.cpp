@@ -35,15 +35,8 @@ class Wrpn final : public WeightQuantizer {
     return largest > 0 ? 1 / largest : 1;
   }
 
-  QuantizedWeight quantize(const Tensor& w) const override {
-    check<DtypeError>(w.dtype() == Dtype::f32, "weight quantizer: got {}, expected f32",
-                      name_of(w.dtype()));
-    Tensor codes = w.new_empty(w.shape()), step = w.new_empty({1});
-    kernels::launch<kernels::QuantizeUniform<float>>(
-        {w.flat<float>(), codes.flat<float>(), levels_, -levels_, levels_},
-        current_stream(w.device()));
-    step.fill(1 / levels_);
-    return {codes, step, {}, int64_t(levels_)};
+  std::optional<WeightRule> rule() const override {
+    return WeightRule{kernels::QuantizeWeights::Rule::uniform, double(levels_)};
   }
 
   Tensor error_bound(const Tensor& w) const override {

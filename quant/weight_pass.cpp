@@ -1,0 +1,138 @@
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <utility>
+
+#include <apprentice/base/error.h>
+#include <apprentice/core/written.h>
+#include <apprentice/kernels/kernel_table.h>
+#include <apprentice/quant/quantizer.h>
+
+namespace apprentice::quant {
+
+/// Gathers the weights of a pass and launches it.
+class WeightPass {
+ public:
+  using Op = kernels::QuantizeWeights;
+
+  static std::array<int64_t, 2> rows_of(const Tensor& w, const WeightRule& rule) {
+    check<DtypeError>(w.dtype() == Dtype::f32, "weight quantizer: got {}, expected f32",
+                      name_of(w.dtype()));
+    const int64_t rows = rule.per_channel ? w.size(0) : 1;
+    return {rows, rows == 0 ? 0 : w.numel() / rows};
+  }
+
+  static Op::Weight weight_of(const Tensor& w, const WeightRule& rule, Tensor& codes,
+                              Tensor& scale) {
+    const auto sizes = rows_of(w, rule);
+    return {.w = w.as<float>(sizes),
+            .codes = codes.as<float>(sizes),
+            .rule = rule.rule,
+            .factor = rule.factor,
+            .scale = scale.view<float, 1>()};
+  }
+
+  /// Quantizes into the memory that the quantizer keeps.
+  void add(const QuantizedLayer& layer) {
+    const auto rule = layer.quantizer->rule();
+    if (!rule) return;
+    const Tensor w = layer.weight.detach();
+    auto& made = layer.quantizer->made_;
+    const bool again = made.codes.defined() && made.codes.shape() == w.shape() &&
+                       made.codes.device() == w.device();
+    if (!again) {
+      made = {};
+      made.codes = w.new_empty(w.shape());
+      made.scale = w.new_empty({rows_of(w, *rule)[0]});
+      made.flips = w.new_empty({1}, Dtype::i64);
+      made.flips.fill(0);
+    }
+    list_.push_back(weight_of(w, *rule, made.codes, made.scale));
+    // The first codes are no change.
+    if (again) list_.back().flips = made.flips.view<int64_t, 1>();
+    made.passes += again;
+    made.of = w;
+    made.written = times_written(w);
+    device_ = w.device();
+  }
+  /// Quantizes into memory of its own, and counts zeros.
+  void add(const QuantizedLayer& layer, const WeightRule& rule, View1<int64_t> zeros) {
+    const Tensor w = layer.weight.detach();
+    Tensor& codes = own_.emplace_back(w.new_empty(w.shape()));
+    Tensor& scale = own_.emplace_back(w.new_empty({rows_of(w, rule)[0]}));
+    list_.push_back(weight_of(w, rule, codes, scale));
+    list_.back().zeros = zeros;
+    device_ = w.device();
+  }
+
+  void launch() const {
+    if (!list_.empty()) kernels::launch<Op>({list_}, current_stream(device_));
+  }
+
+  static bool holds(const WeightQuantizer& quantizer, const Tensor& w) {
+    const auto& made = quantizer.made_;
+    return made.codes.defined() && std::as_const(made.of).bytes() == w.bytes() &&
+           made.of.shape() == w.shape() && made.written == times_written(w);
+  }
+
+ private:
+  std::vector<Op::Weight> list_;
+  std::deque<Tensor> own_;
+  Device device_;
+};
+
+QuantizedWeight WeightQuantizer::quantize(const Tensor& w) const {
+  const auto rule = this->rule();
+  check(rule.has_value(), "weight quantizer {}: has neither a rule nor quantize()", name());
+  Tensor codes = w.new_empty(w.shape()), scale = w.new_empty({WeightPass::rows_of(w, *rule)[0]});
+  const WeightPass::Op::Weight weight[] = {WeightPass::weight_of(w, *rule, codes, scale)};
+  kernels::launch<WeightPass::Op>({weight}, current_stream(w.device()));
+  return of_codes(codes, scale);
+}
+
+QuantizedWeight WeightQuantizer::quantized(const Tensor& w) const {
+  return WeightPass::holds(*this, w) ? of_codes(made_.codes, made_.scale) : quantize(w);
+}
+
+QuantizedWeight WeightQuantizer::of_codes(const Tensor& codes, const Tensor& scale) const {
+  const WeightRule own = rule().value();
+  const bool uniform = own.rule == kernels::QuantizeWeights::Rule::uniform;
+  return {codes, scale, {}, uniform ? int64_t(own.factor) : 1};
+}
+
+double WeightQuantizer::take_flips() const {
+  if (made_.passes == 0) return -1;
+  const double flips = made_.flips.item();
+  made_.flips.fill(0);
+  return flips / double(std::exchange(made_.passes, 0)) / double(made_.codes.numel());
+}
+
+void quantize_all(const std::vector<QuantizedLayer>& layers) {
+  WeightPass pass;
+  for (const QuantizedLayer& layer : layers) pass.add(layer);
+  pass.launch();
+}
+
+std::vector<double> zero_parts(const std::vector<QuantizedLayer>& layers) {
+  if (layers.empty()) return {};
+  Tensor counts = layers.front().weight.new_empty({int64_t(layers.size())}, Dtype::i64);
+  counts.fill(0);
+  const View1<int64_t> zeros = counts.view<int64_t, 1>();
+  WeightPass pass;
+  for (size_t i = 0; i < layers.size(); ++i)
+    if (const auto rule = layers[i].quantizer->rule())
+      pass.add(layers[i], *rule, {zeros.data + i, {1}});
+  pass.launch();
+  std::vector<double> parts = counts.to_vector<double>();
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const Tensor w = layers[i].weight.detach();
+    if (!layers[i].quantizer->rule()) {
+      const auto codes = layers[i].quantizer->quantize(w).codes.to_vector<float>();
+      parts[i] = double(std::count(codes.begin(), codes.end(), 0.0f));
+    }
+    parts[i] /= double(w.numel());
+  }
+  return parts;
+}
+
+}  // namespace apprentice::quant
