@@ -61,13 +61,9 @@ void TrainingState::make_optimizers() {
   }
 }
 
-void TrainingState::prepare_step(float lr) {
-  for (const auto& optimizer : optimizers_) optimizer->prepare_step(lr);
-}
-
-void TrainingState::apply_step() {
+void TrainingState::step(float lr) {
   for (size_t i = 0; i < trained_.size(); ++i) {
-    optimizers_[i]->apply_step();
+    optimizers_[i]->step(lr);
     optimizers_[i]->zero_grad();
     quant::after_step(*trained_[i].network);
   }
