@@ -2,8 +2,11 @@
 #include <set>
 #include <vector>
 
+#include <apprentice/base/error.h>
 #include <apprentice/kernels/dense/plans/conv2d_problem_internal.h>
+#include <apprentice/kernels/dense/plans/engine_name_internal.h>
 #include <apprentice/kernels/dense/plans/gemm_problem_internal.h>
+#include <support/throws.h>
 
 using namespace apprentice;
 using namespace apprentice::kernels;
@@ -140,4 +143,17 @@ TEST_CASE("whatever a product's plan depends on is in its order and its text") {
   for (const GemmProblem& p : problems) texts.insert(p.text());
   CHECK(texts.size() == problems.size());
   CHECK(std::set<GemmProblem>(problems.begin(), problems.end()).size() == problems.size());
+}
+
+TEST_CASE("the name of an engine is read as it was written, and other texts are errors") {
+  for (const char* text : {"eng0", "eng70 k2=4 k18=0", "eng41 k2=0 k12=-1 k13=2"}) {
+    CAPTURE(text);
+    CHECK(parse_engine(text).text() == text);
+  }
+  const EngineName name{7, {{24, 29}, {2, -1}}};
+  CHECK(name.text() == "eng7 k2=-1 k24=29");
+  CHECK(parse_engine(name.text()).knobs == decltype(name.knobs){{2, -1}, {24, 29}});
+  for (const char* text : {"", "eng", "engine 1", "eng1 k", "eng1 k2", "eng1 k2=", "eng1 k2=1,",
+                           "eng1  k2=1", "eng1 k2=99999999999999999999", " eng1"})
+    CHECK(test::throws<DeviceError>([&] { parse_engine(text); }, "no name of an engine") == "");
 }

@@ -1,8 +1,8 @@
 #include <algorithm>
-#include <charconv>
 
 #include <apprentice/base/error.h>
 #include <apprentice/kernels/dense/cudnn/conv_graph_internal.h>
+#include <apprentice/kernels/dense/plans/engine_name_internal.h>
 
 namespace apprentice::kernels::dense {
 namespace {
@@ -10,13 +10,18 @@ namespace {
 /// By which a graph and a run name its tensors x, w, y.
 constexpr std::array<int64_t, 3> kIds{1, 2, 3};
 
-Descriptor make_tensor(const std::array<int64_t, 4>& sizes, size_t which, int64_t alignment) {
+/// Of a tensor that is only there between two operations of a graph.
+constexpr int64_t kVirtualId = 4;
+
+Descriptor make_tensor(const std::array<int64_t, 4>& sizes, int64_t id, int64_t alignment,
+                       cudnnDataType_t type) {
   const PlanarDims dims = planar_dims(sizes);
   Descriptor tensor(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
-  tensor.set(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_DATA_FLOAT);
+  tensor.set(CUDNN_ATTR_TENSOR_DATA_TYPE, type);
   tensor.set(CUDNN_ATTR_TENSOR_DIMENSIONS, dims.sizes);
   tensor.set(CUDNN_ATTR_TENSOR_STRIDES, dims.steps);
-  tensor.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, kIds[which]);
+  tensor.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, id);
+  tensor.set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, id == kVirtualId);
   tensor.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, alignment);
   tensor.finish();
   return tensor;
@@ -58,46 +63,16 @@ constexpr OperationNames kOperations[] = {
      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA}};
 
-/// "eng70 k2=4 k18=0" of an engine configuration; its knobs in the order of their numbers.
 std::string name_of(const Descriptor& engine, const Descriptor& config) {
-  std::vector<std::pair<int, int64_t>> knobs;
+  EngineName name;
+  name.engine = engine.get<int64_t>(CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
   for (const Descriptor& choice :
        config.get_descriptors(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES,
                               CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, CUDNN_KNOB_TYPE_COUNTS))
-    knobs.emplace_back(int(choice.get<cudnnBackendKnobType_t>(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE)),
-                       choice.get<int64_t>(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE));
-  std::sort(knobs.begin(), knobs.end());
-  std::string name = fmt::format("eng{}", engine.get<int64_t>(CUDNN_ATTR_ENGINE_GLOBAL_INDEX));
-  for (const auto& [knob, value] : knobs) name += fmt::format(" k{}={}", knob, value);
-  return name;
-}
-
-struct EngineName {
-  int64_t engine = 0;
-  std::vector<std::pair<int, int64_t>> knobs;
-};
-
-/// Takes `prefix` and the number behind it off the front of `text`.
-bool take(std::string_view& text, std::string_view prefix, int64_t& number) {
-  if (!text.starts_with(prefix)) return false;
-  text.remove_prefix(prefix.size());
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc()) return false;
-  text.remove_prefix(size_t(end - text.data()));
-  return true;
-}
-
-EngineName parse(const std::string& name) {
-  EngineName parsed;
-  std::string_view rest = name;
-  bool ok = take(rest, "eng", parsed.engine);
-  while (ok && !rest.empty()) {
-    int64_t knob = 0, value = 0;
-    ok = take(rest, " k", knob) && take(rest, "=", value);
-    parsed.knobs.emplace_back(int(knob), value);
-  }
-  check<DeviceError>(ok, "cuDNN: '{}' is no name of an engine", name);
-  return parsed;
+    name.knobs.emplace_back(
+        int(choice.get<cudnnBackendKnobType_t>(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE)),
+        choice.get<int64_t>(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE));
+  return name.text();
 }
 
 }  // namespace
@@ -111,27 +86,57 @@ CudnnTarget described_target(const std::string& json) {
   return target;
 }
 
-ConvGraph::ConvGraph(const ConvProblem& p, const CudnnTarget& target)
-    : target_(target),
-      precision_(p.precision),
-      x_(make_tensor(p.x, 0, p.alignment[0])),
-      w_(make_tensor(p.w, 1, p.alignment[1])),
-      y_(make_tensor(p.y, 2, p.alignment[2])),
-      walk_(make_walk(p.geometry)) {
+std::array<size_t, 2> factors_of(ConvKind kind) {
+  constexpr std::array<size_t, 2> kFactors[] = {{0, 1}, {1, 2}, {0, 2}};
+  return kFactors[size_t(kind)];
+}
+
+ConvGraph::ConvGraph(const ConvProblem& p, const CudnnTarget& target, Factors factors)
+    : target_(target), precision_(p.precision), factors_(factors), walk_(make_walk(p.geometry)) {
+  const std::array<int64_t, 4>* sizes[] = {&p.x, &p.w, &p.y};
+  const auto [first, second] = factors_of(p.kind);
+  const bool narrow = factors == Factors::bf16;
+  for (size_t i = 0; i < 3; ++i) {
+    const bool factor = i == first || i == second;
+    const auto type = narrow && factor ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+    xwy_[i] = make_tensor(*sizes[i], narrow && !factor ? kVirtualId : kIds[i],
+                          narrow && factor ? 16 : p.alignment[i], type);
+  }
   const OperationNames& names = kOperations[size_t(p.kind)];
   operation_ = Descriptor(names.type);
-  operation_.set(names.x, x_);
-  operation_.set(names.w, w_);
-  operation_.set(names.y, y_);
+  operation_.set(names.x, xwy_[0]);
+  operation_.set(names.w, xwy_[1]);
+  operation_.set(names.y, xwy_[2]);
   operation_.set(names.walk, walk_);
   operation_.set(names.alpha, 1.0f);
   operation_.set(names.beta, 0.0f);
   operation_.finish();
+  if (narrow) widen(p);
+  const cudnnBackendDescriptor_t operations[] = {operation_.raw(), widening_.raw()};
   graph_ = Descriptor(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-  graph_.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operation_);
+  graph_.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, narrow ? 2 : 1,
+             operations);
   if (target.handle)
     graph_.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &target.handle);
   graph_.finish();
+}
+
+/// A convolution of bf16 factors alone gives bf16. Its f32 sums are kept by an operation behind it
+/// that passes them on.
+void ConvGraph::widen(const ConvProblem& p) {
+  const std::array<int64_t, 4>* sizes[] = {&p.x, &p.w, &p.y};
+  const auto [first, second] = factors_of(p.kind);
+  const size_t at = 3 - first - second;
+  result_ = make_tensor(*sizes[at], kIds[at], p.alignment[at], CUDNN_DATA_FLOAT);
+  identity_ = Descriptor(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
+  identity_.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_POINTWISE_IDENTITY);
+  identity_.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
+  identity_.finish();
+  widening_ = Descriptor(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
+  widening_.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, identity_);
+  widening_.set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, xwy_[at]);
+  widening_.set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, result_);
+  widening_.finish();
 }
 
 bool ConvGraph::is_allowed(const Descriptor& engine) const {
@@ -156,7 +161,7 @@ void ConvGraph::propose(cudnnBackendHeurMode_t mode, std::vector<std::string>& n
     const auto engines =
         config.get_descriptors(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR, 1);
     if (engines.empty() || !is_allowed(engines[0])) continue;
-    std::string name = name_of(engines[0], config);
+    std::string name = fmt::format("{}{}", prefix_of(factors_), name_of(engines[0], config));
     if (std::find(names.begin(), names.end(), name) == names.end())
       names.push_back(std::move(name));
   }
@@ -170,8 +175,12 @@ std::vector<std::string> ConvGraph::engines() const {
 }
 
 EnginePlan ConvGraph::plan(const std::string& name) const {
-  const EngineName wanted = parse(name);
+  const std::string_view prefix = prefix_of(factors_);
+  check<DeviceError>(name.starts_with(prefix), "cuDNN: '{}' is no engine for {}factors", name,
+                     prefix);
+  const EngineName wanted = parse_engine(std::string_view(name).substr(prefix.size()));
   EnginePlan p;
+  p.factors = factors_;
   p.engine = Descriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
   p.engine.set(CUDNN_ATTR_ENGINE_OPERATION_GRAPH, graph_);
   p.engine.set(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, wanted.engine);

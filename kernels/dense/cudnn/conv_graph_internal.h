@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <apprentice/kernels/dense/cudnn/descriptor_internal.h>
@@ -15,16 +16,23 @@ struct CudnnTarget {
 };
 CudnnTarget described_target(const std::string& json);
 
+/// As what cuDNN gets the two factors of a problem; what it computes is f32.
+enum class Factors : uint8_t { f32, bf16 };
+/// Which of x, w and y they are.
+std::array<size_t, 2> factors_of(ConvKind kind);
+
 /// An algorithm of cuDNN for one problem, ready to run.
 struct EnginePlan {
   Descriptor engine, config, plan;
   int64_t workspace = 0;  ///< bytes that a run needs
+  Factors factors = Factors::f32;
 };
 
 /// A convolution or one of its gradients as a graph of cuDNN, and cuDNN's engines for it.
 ///
-/// Engines go by name, "eng70 k2=4 k18=0": the number of the engine and its knobs, which mean the
-/// same wherever version, device and problem are the same. Only such are named and planned that
+/// Engines go by name, "eng70 k2=4 k18=0" or "bf16 eng7": the number of the engine and its knobs,
+/// which mean the same wherever version, device and problem are the same, and what the factors are.
+/// Only such are named and planned that
 /// compute what we promise:
 ///   - the direct sum: no Winograd, no FFT;
 ///   - in an order that follows from the problem: none that cuDNN calls nondeterministic;
@@ -32,7 +40,7 @@ struct EnginePlan {
 ///   - on tensor cores, where f32 factors become TF32, only if the precision allows it.
 class ConvGraph {
  public:
-  ConvGraph(const ConvProblem& problem, const CudnnTarget& target);
+  ConvGraph(const ConvProblem& problem, const CudnnTarget& target, Factors factors = Factors::f32);
 
   /// What cuDNN's heuristics propose, then what it falls back to; the most promising first.
   std::vector<std::string> engines() const;
@@ -43,12 +51,21 @@ class ConvGraph {
   void propose(cudnnBackendHeurMode_t mode, std::vector<std::string>& names) const;
   bool is_allowed(const Descriptor& engine) const;
 
+  void widen(const ConvProblem& problem);
+
   const CudnnTarget& target_;
   Precision precision_;
-  Descriptor x_, w_, y_, walk_, operation_, graph_;
+  Factors factors_;
+  std::array<Descriptor, 3> xwy_;
+  Descriptor walk_, operation_, result_, identity_, widening_, graph_;
 };
 
-/// Runs the plan in the handle's stream: x, w and y as in ConvProblem.
+/// What the names of engines for such factors begin with.
+constexpr std::string_view prefix_of(Factors factors) {
+  return factors == Factors::bf16 ? "bf16 " : "";
+}
+
+/// Runs the plan in the handle's stream: x, w and y as in ConvProblem, the factors as planned.
 void execute(const EnginePlan& plan, cudnnHandle_t handle, std::array<void*, 3> xwy,
              void* workspace);
 

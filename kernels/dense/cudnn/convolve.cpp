@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <map>
+#include <memory>
 #include <optional>
 
 #include <apprentice/base/buffer.h>
@@ -10,12 +12,15 @@
 #include <apprentice/kernels/dense/vendor/gpu_internal.h>
 #include <apprentice/kernels/dense/vendor/session_internal.h>
 #include <apprentice/kernels/dense/vendor_internal.h>
+#include <apprentice/kernels/kernel_table.h>
+#include <apprentice/kernels/round_to_bf16.h>
 
 namespace apprentice::kernels::dense {
 namespace {
 
-/// How many of cuDNN's proposals are timed, and the most memory that one may ask for.
-constexpr size_t kTimed = 8;
+/// How many of cuDNN's proposals are timed, and the most memory that one may ask for. Those for
+/// bf16 factors are compiled when they are planned, which takes longest.
+constexpr size_t kTimed = 8, kTimedBf16 = 3;
 constexpr int64_t kMostWorkspace = int64_t(2) << 30;
 
 /// cuDNN as one thread uses it on one device.
@@ -28,11 +33,12 @@ struct Session {
   std::map<ConvProblem, EnginePlan> plans;
 };
 
-/// Runs a plan in memory of the stream's.
+/// Runs plans for one problem in memory of the stream's.
 class Runner {
  public:
-  Runner(const Session& session, std::array<const void*, 3> xwy, Stream stream)
-      : session_(session), stream_(stream) {
+  Runner(const Session& session, const ConvProblem& problem, std::array<const void*, 3> xwy,
+         Stream stream)
+      : session_(session), problem_(problem), stream_(stream) {
     // cuDNN takes all alike; it writes to what it computes alone.
     for (size_t i = 0; i < xwy.size(); ++i) xwy_[i] = const_cast<void*>(xwy[i]);
   }
@@ -41,7 +47,13 @@ class Runner {
     const StreamGuard owner(stream_);
     std::optional<Buffer> workspace;
     if (plan.workspace > 0) workspace.emplace(size_t(plan.workspace), stream_.device);
-    execute(plan, session_.target.handle, xwy_, workspace ? workspace->data() : nullptr);
+    void* const scratch = workspace ? workspace->data() : nullptr;
+    if (plan.factors == Factors::f32) return execute(plan, session_.target.handle, xwy_, scratch);
+    auto xwy = xwy_;
+    const auto [first, second] = factors_of(problem_.kind);
+    const auto narrow_first = narrowed(first), narrow_second = narrowed(second);
+    xwy[first] = narrow_first->data(), xwy[second] = narrow_second->data();
+    execute(plan, session_.target.handle, xwy, scratch);
   }
   /// kNever if it cannot run, be it for memory.
   double milliseconds(const EnginePlan& plan) const {
@@ -53,17 +65,33 @@ class Runner {
   }
 
  private:
+  /// A copy of a factor in bf16.
+  std::unique_ptr<Buffer> narrowed(size_t which) const {
+    const std::array<int64_t, 4>* sizes[] = {&problem_.x, &problem_.w, &problem_.y};
+    const auto [a, b, c, d] = *sizes[which];
+    const int64_t n = a * b * c * d;
+    auto copy = std::make_unique<Buffer>(size_t(n) * sizeof(uint16_t), stream_.device);
+    const RoundToBf16::Args args{{static_cast<const float*>(xwy_[which]), {n}},
+                                 {static_cast<uint16_t*>(copy->data()), {n}}};
+    kernel_table<RoundToBf16>().select(args, {}, stream_.device.kind).run(args, stream_);
+    return copy;
+  }
+
   const Session& session_;
+  const ConvProblem& problem_;
   Stream stream_;
   std::array<void*, 3> xwy_{};
 };
 
-/// The plans of cuDNN's first proposals that can be made, at most `most`.
-std::vector<std::pair<std::string, EnginePlan>> first_plans(const ConvGraph& graph, size_t most) {
-  std::vector<std::pair<std::string, EnginePlan>> plans;
-  std::string reason = "it proposes no engine";
+using NamedPlans = std::vector<std::pair<std::string, EnginePlan>>;
+
+/// Adds the plans of cuDNN's first proposals that can be made, at most `most`; the reason of the
+/// last that cannot, or "".
+std::string add_plans(const ConvGraph& graph, size_t most, NamedPlans& plans) {
+  std::string reason;
+  const size_t end = plans.size() + most;
   for (const std::string& name : graph.engines()) {
-    if (plans.size() == most) break;
+    if (plans.size() == end) break;
     try {
       EnginePlan plan = graph.plan(name);
       if (plan.workspace <= kMostWorkspace) plans.emplace_back(name, std::move(plan));
@@ -71,16 +99,41 @@ std::vector<std::pair<std::string, EnginePlan>> first_plans(const ConvGraph& gra
       reason = error.what();
     }
   }
-  check<DeviceError>(!plans.empty(), "cuDNN has no algorithm: {}", reason);
-  return plans;
+  return reason;
 }
 
+/// The graphs that may compute a problem. Where bf16 is allowed so is TF32, which some problems
+/// need, as bf16 engines take only certain shapes, and which is faster for others, as nothing is
+/// converted.
+struct Graphs {
+  Graphs(const ConvProblem& problem, const CudnnTarget& target) : plain(problem, target) {
+    if (problem.precision == Precision::bf16) narrow.emplace(problem, target, Factors::bf16);
+  }
+
+  NamedPlans first_plans(size_t most_narrow, size_t most) const {
+    NamedPlans plans;
+    if (narrow) add_plans(*narrow, most_narrow, plans);
+    if (!plans.empty() && most == 0) return plans;
+    const std::string reason = add_plans(plain, std::max<size_t>(most, 1), plans);
+    check<DeviceError>(!plans.empty(), "cuDNN has no algorithm{}{}", reason.empty() ? "" : ": ",
+                       reason);
+    return plans;
+  }
+  EnginePlan plan(const std::string& name) const {
+    return narrow && name.starts_with(prefix_of(Factors::bf16)) ? narrow->plan(name)
+                                                                : plain.plan(name);
+  }
+
+  ConvGraph plain;
+  std::optional<ConvGraph> narrow;
+};
+
 /// The plan that the cache names; nothing if it names none that can be made.
-std::optional<EnginePlan> known_plan(const ConvGraph& graph, const std::string& key) {
+std::optional<EnginePlan> known_plan(const Graphs& graphs, const std::string& key) {
   const auto name = plan_cache().find(key);
   if (!name) return std::nullopt;
   try {
-    return graph.plan(*name);
+    return graphs.plan(*name);
   } catch (const DeviceError&) {
     return std::nullopt;  // edited by hand, or of another build of the same version
   }
@@ -88,12 +141,12 @@ std::optional<EnginePlan> known_plan(const ConvGraph& graph, const std::string& 
 
 EnginePlan choose(const Session& session, const ConvProblem& problem, const Runner& runner,
                   bool timed) {
-  const ConvGraph graph(problem, session.target);
-  if (!timed) return std::move(first_plans(graph, 1).front().second);
+  const Graphs graphs(problem, session.target);
+  if (!timed) return std::move(graphs.first_plans(1, 0).front().second);
   const std::string key =
       fmt::format("{} | cuDNN {} | {}", session.gpu, cudnn().version(), problem.text());
-  if (auto plan = known_plan(graph, key)) return std::move(*plan);
-  auto plans = first_plans(graph, kTimed);
+  if (auto plan = known_plan(graphs, key)) return std::move(*plan);
+  auto plans = graphs.first_plans(kTimedBf16, kTimed);
   const auto best =
       fastest(plans.size(), [&](size_t i) { return runner.milliseconds(plans[i].second); });
   // None ran: the error of the first is told where it is run in earnest.
@@ -109,7 +162,7 @@ void cudnn_convolve(const ConvProblem& problem, std::array<const void*, 3> xwy, 
   Session& session = session_of<Session>(stream.device.index);
   check_cudnn(cudnn().set_stream(session.target.handle, static_cast<cudaStream_t>(stream.handle)),
               "cudnnSetStream");
-  const Runner runner(session, xwy, stream);
+  const Runner runner(session, problem, xwy, stream);
   auto known = session.plans.find(problem);
   if (known == session.plans.end()) {
     const bool recorded = is_recorded(stream);
