@@ -17,22 +17,30 @@ using Json = nlohmann::ordered_json;
 
 struct Options {
   CommonOptions common;
+  DeviceOption device;
   ModelArgument model;
 };
 
-/// Which kernel runs each layer of a packed network here; by layer name.
-std::map<std::string, packed::LayerInfo> kernels_of(const std::string& path) {
-  std::map<std::string, packed::LayerInfo> by_name;
-  const auto network = packed::PackedNetwork::load(path);
-  for (const packed::LayerInfo& info : network.layers()) by_name[info.name] = info;
-  return by_name;
+/// How a packed network runs on a device.
+struct Run {
+  std::map<std::string, packed::LayerInfo> layers;  ///< by name
+  Json memory;
+};
+Run run_of(const std::string& path, Device device) {
+  const auto network = packed::PackedNetwork::load(path, {.device = device});
+  Run run;
+  for (const packed::LayerInfo& info : network.layers()) run.layers[info.name] = info;
+  run.memory = {{"device", device.str()},
+                {"weight_bytes", network.weight_bytes()},
+                {"activation_bytes_an_image", network.activation_bytes(1)}};
+  return run;
 }
 
-Json describe(const std::string& path) {
+Json describe(const std::string& path, Device device) {
   const quant::FileKind kind = quant::file_kind(path);
   const quant::SizeReport size = quant::size_report(path);
   const bool packed = kind == quant::FileKind::packed;
-  const auto runs = packed ? kernels_of(path) : std::map<std::string, packed::LayerInfo>();
+  const Run run = packed ? run_of(path, device) : Run();
   Json layers = Json::array();
   for (const quant::LayerSize& layer : size.layers) {
     Json row{{"name", layer.name},
@@ -40,7 +48,7 @@ Json describe(const std::string& path) {
              {"weights", layer.weights},
              {"bytes", layer.bytes},
              {"bits_per_weight", layer.bits_per_weight}};
-    if (const auto it = runs.find(layer.name); it != runs.end()) {
+    if (const auto it = run.layers.find(layer.name); it != run.layers.end()) {
       row["macs"] = it->second.macs;
       row["kernel"] = it->second.kernel;
       for (const auto& refusal : it->second.refusals)
@@ -49,18 +57,20 @@ Json describe(const std::string& path) {
     layers.push_back(row);
   }
   const State state = load_state(path);
-  return {{"file", path},
-          {"kind", packed ? "packed network"
-                   : kind == quant::FileKind::packed_weights
-                       ? "packed weights; eval decodes them to f32"
-                       : "model"},
-          {"metadata", state.metadata},
-          {"weights", size.weights},
-          {"data_bytes", size.data_bytes},
-          {"file_bytes", size.file_bytes},
-          {"f32_bytes", size.f32_bytes},
-          {"compression", size.compression},
-          {"layers", layers}};
+  Json all{{"file", path},
+           {"kind", packed ? "packed network"
+                    : kind == quant::FileKind::packed_weights
+                        ? "packed weights; eval decodes them to f32"
+                        : "model"},
+           {"metadata", state.metadata},
+           {"weights", size.weights},
+           {"data_bytes", size.data_bytes},
+           {"file_bytes", size.file_bytes},
+           {"f32_bytes", size.f32_bytes},
+           {"compression", size.compression},
+           {"layers", layers}};
+  if (packed) all["memory"] = run.memory;
+  return all;
 }
 
 void print(const Json& d) {
@@ -80,11 +90,17 @@ void print(const Json& d) {
               d["weights"].dump().c_str(), d["data_bytes"].dump().c_str(),
               d["file_bytes"].dump().c_str(), d["f32_bytes"].dump().c_str(),
               d["compression"].get<double>());
+  if (!d.contains("memory")) return;
+  const Json& memory = d["memory"];
+  std::printf("in memory of %s: weights %s bytes, activations %s bytes an image\n",
+              memory["device"].get<std::string>().c_str(), memory["weight_bytes"].dump().c_str(),
+              memory["activation_bytes_an_image"].dump().c_str());
 }
 
 int run(const Options& o) {
   o.common.apply();
-  const Json description = describe(o.model.path(o.common));
+  const Device device = o.device.get();
+  const Json description = describe(o.model.path(o.common), device);
   if (o.common.json) {
     std::printf("%s\n", description.dump().c_str());
   } else {
@@ -102,6 +118,7 @@ APPRENTICE_UNIT(inspect) {
                           [](CLI::App& app) {
                             auto o = std::make_shared<Options>();
                             o->model.add_to(app);
+                            o->device.add_to(app);
                             o->common.add_to(app);
                             return [o] { return run(*o); };
                           }});

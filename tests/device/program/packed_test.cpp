@@ -90,6 +90,16 @@ TEST_CASE("bench model times a packed network on a device, and tells its memory 
   CHECK_THAT(call(command).out, Contains("batch 1  emulated:0  median"));
 }
 
+TEST_CASE("inspect says which kernels of a device run a packed network, and its bytes there") {
+  const std::string command = "inspect " + packed().file + " --device emulated";
+  const auto out = call(command + " --json").json();
+  CHECK(out["memory"]["device"] == "emulated:0");
+  CHECK(out["memory"]["weight_bytes"] > 0);
+  for (const auto& layer : out["layers"])
+    CHECK_THAT(layer["kernel"].get<std::string>(), Contains("_emulated"));
+  CHECK_THAT(call(command).out, Contains("in memory of emulated:0: weights"));
+}
+
 TEST_CASE("a layer that a required family of the device lacks is an error that says so") {
   const Called called = call("eval " + packed().file +
                              " --data shapes10 --device emulated --kernel vnni --require-kernel");
