@@ -6,17 +6,22 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <string>
+#include <thread>
 #include <vector>
 
 #include <apprentice/base/buffer.h>
+#include <apprentice/base/files.h>
 #include <apprentice/base/stream.h>
 #include <apprentice/kernels/conv2d.h>
 #include <apprentice/kernels/dense/plans/plan_cache.h>
 #include <apprentice/kernels/dense/vendor_libraries.h>
 #include <apprentice/kernels/gemm.h>
 #include <kernels/agreement.h>
+#include <support/temp_folder.h>
 
 namespace apprentice {
 void load_gpu_units();
@@ -24,11 +29,18 @@ void load_gpu_units();
 
 using namespace apprentice;
 using namespace apprentice::kernels;
-using test::Random;
+using kernels::test::Random;
 
 namespace {
 
 constexpr Device kGpu{Device::Kind::cuda, 0};
+
+/// The plan cache of this process, a fresh one, so that every choice is made here and now.
+const apprentice::test::TempFolder& cache_folder() {
+  static const apprentice::test::TempFolder folder;
+  return folder;
+}
+const bool cache_is_set = ::setenv("APPRENTICE_CACHE", cache_folder().path().c_str(), 1) == 0;
 
 /// Memory of the GPU for one problem.
 class Gpu {
@@ -271,6 +283,28 @@ TEST_CASE("a convolution and its gradients give the same bits each time", "[kern
     CHECK(got == first);
   }
   dense::plan_choice() = before;
+}
+
+TEST_CASE("a choice by timing is kept on disk, and the next who has the problem takes it",
+          "[kernel]") {
+  REQUIRE(cache_is_set);
+  Random random(6);
+  const std::array<int64_t, 4> x{8, 12, 12, 20}, w{24, 3, 3, 20}, y{8, 10, 10, 24};
+  Gpu gpu;
+  const auto there_x = gpu.copy(random.uniform(x)), there_w = gpu.copy(random.uniform(w));
+  const auto run = [&] {
+    const Output<4> out(y);
+    const auto there = gpu.copy(out.view);
+    run_gpu<Conv2d<float>>({there_x, there_w, {}, {}, there, {}, false});
+    return gpu.fetch(there);
+  };
+  const auto first = run();
+  const std::string file = cache_folder() / "dense_plans.json", kept = read_file(file);
+  CHECK(kept.find("x nhwc 8x12x12x20 w ohwi 24x3x3x20") != std::string::npos);
+  std::vector<float> second;
+  std::thread([&] { second = run(); }).join();  // plans of its own
+  CHECK(second == first);
+  CHECK(read_file(file) == kept);
 }
 
 TEST_CASE("the vendor's libraries are loaded where there is a GPU", "[kernel]") {

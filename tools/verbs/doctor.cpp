@@ -9,7 +9,7 @@
 #include <apprentice/base/runtime.h>
 #include <apprentice/base/unit.h>
 #include <apprentice/data/find.h>
-#include <apprentice/kernels/dense/vendor_libraries.h>
+#include <apprentice/dense/vendor_libraries.h>
 #include <apprentice/kernels/kernel_table.h>
 #include <apprentice/models/registry.h>
 #include <apprentice/tools/common_options.h>

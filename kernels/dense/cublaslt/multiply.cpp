@@ -1,7 +1,9 @@
+#include <array>
 #include <map>
 #include <optional>
 
 #include <apprentice/base/buffer.h>
+#include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
 #include <apprentice/base/stream.h>
 #include <apprentice/kernels/dense/cublaslt/product_internal.h>
@@ -28,12 +30,13 @@ struct Session {
   }
   std::string gpu;
   cublasLtHandle_t handle = nullptr;
-  std::map<GemmProblem, Plan> plans;
+  std::array<std::map<GemmProblem, Plan>, kPlanChoices> plans;  ///< by PlanChoice
 };
 
 void run(const Session& session, Product& product, const GemmAlgorithm& algorithm,
          const GemmMemory& memory, Stream stream) {
   const StreamGuard owner(stream);
+  const MemoryLabel label("cuBLASLt");
   std::optional<Buffer> workspace;
   if (algorithm.workspace > 0) workspace.emplace(algorithm.workspace, stream.device);
   product.run(session.handle, algorithm, memory, workspace ? workspace->data() : nullptr, stream);
@@ -84,14 +87,15 @@ GemmAlgorithm choose(const Session& session, Product& product, const GemmProblem
 void cublaslt_multiply(const GemmProblem& problem, const GemmMemory& memory, Stream stream) try {
   use_gpu(stream.device.index);
   Session& session = session_of<Session>(stream.device.index);
-  auto known = session.plans.find(problem);
-  if (known == session.plans.end()) {
+  auto& plans = session.plans[size_t(plan_choice())];
+  auto known = plans.find(problem);
+  if (known == plans.end()) {
     Product product(problem);
     const GemmAlgorithm algorithm = choose(session, product, problem, memory, stream);
     // While a graph is recorded nothing can be timed; what runs outside it still may be.
     if (is_recorded(stream) && plan_choice() == PlanChoice::timed)
       return run(session, product, algorithm, memory, stream);
-    known = session.plans.emplace(problem, Plan{std::move(product), algorithm}).first;
+    known = plans.emplace(problem, Plan{std::move(product), algorithm}).first;
   }
   run(session, known->second.product, known->second.algorithm, memory, stream);
 } catch (const DeviceError& error) {

@@ -180,6 +180,7 @@ EnginePlan ConvGraph::plan(const std::string& name) const {
                      prefix);
   const EngineName wanted = parse_engine(std::string_view(name).substr(prefix.size()));
   EnginePlan p;
+  p.name = name;
   p.factors = factors_;
   p.engine = Descriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
   p.engine.set(CUDNN_ATTR_ENGINE_OPERATION_GRAPH, graph_);

@@ -23,6 +23,7 @@ std::array<size_t, 2> factors_of(ConvKind kind);
 
 /// An algorithm of cuDNN for one problem, ready to run.
 struct EnginePlan {
+  std::string name;
   Descriptor engine, config, plan;
   int64_t workspace = 0;  ///< bytes that a run needs
   Factors factors = Factors::f32;

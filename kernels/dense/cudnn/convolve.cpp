@@ -4,6 +4,7 @@
 #include <optional>
 
 #include <apprentice/base/buffer.h>
+#include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
 #include <apprentice/base/stream.h>
 #include <apprentice/kernels/dense/cudnn/conv_graph_internal.h>
@@ -30,7 +31,7 @@ struct Session {
   }
   std::string gpu;
   CudnnTarget target;
-  std::map<ConvProblem, EnginePlan> plans;
+  std::array<std::map<ConvProblem, EnginePlan>, kPlanChoices> plans;  ///< by PlanChoice
 };
 
 /// Runs plans for one problem in memory of the stream's.
@@ -45,6 +46,7 @@ class Runner {
 
   void run(const EnginePlan& plan) const {
     const StreamGuard owner(stream_);
+    const MemoryLabel label("cuDNN");
     std::optional<Buffer> workspace;
     if (plan.workspace > 0) workspace.emplace(size_t(plan.workspace), stream_.device);
     void* const scratch = workspace ? workspace->data() : nullptr;
@@ -83,18 +85,18 @@ class Runner {
   std::array<void*, 3> xwy_{};
 };
 
-using NamedPlans = std::vector<std::pair<std::string, EnginePlan>>;
+using Plans = std::vector<EnginePlan>;
 
 /// Adds the plans of cuDNN's first proposals that can be made, at most `most`; the reason of the
 /// last that cannot, or "".
-std::string add_plans(const ConvGraph& graph, size_t most, NamedPlans& plans) {
+std::string add_plans(const ConvGraph& graph, size_t most, Plans& plans) {
   std::string reason;
   const size_t end = plans.size() + most;
   for (const std::string& name : graph.engines()) {
     if (plans.size() == end) break;
     try {
       EnginePlan plan = graph.plan(name);
-      if (plan.workspace <= kMostWorkspace) plans.emplace_back(name, std::move(plan));
+      if (plan.workspace <= kMostWorkspace) plans.push_back(std::move(plan));
     } catch (const DeviceError& error) {
       reason = error.what();
     }
@@ -110,8 +112,8 @@ struct Graphs {
     if (problem.precision == Precision::bf16) narrow.emplace(problem, target, Factors::bf16);
   }
 
-  NamedPlans first_plans(size_t most_narrow, size_t most) const {
-    NamedPlans plans;
+  Plans first_plans(size_t most_narrow, size_t most) const {
+    Plans plans;
     if (narrow) add_plans(*narrow, most_narrow, plans);
     if (!plans.empty() && most == 0) return plans;
     const std::string reason = add_plans(plain, std::max<size_t>(most, 1), plans);
@@ -142,16 +144,15 @@ std::optional<EnginePlan> known_plan(const Graphs& graphs, const std::string& ke
 EnginePlan choose(const Session& session, const ConvProblem& problem, const Runner& runner,
                   bool timed) {
   const Graphs graphs(problem, session.target);
-  if (!timed) return std::move(graphs.first_plans(1, 0).front().second);
+  if (!timed) return std::move(graphs.first_plans(1, 0).front());
   const std::string key =
       fmt::format("{} | cuDNN {} | {}", session.gpu, cudnn().version(), problem.text());
   if (auto plan = known_plan(graphs, key)) return std::move(*plan);
   auto plans = graphs.first_plans(kTimedBf16, kTimed);
-  const auto best =
-      fastest(plans.size(), [&](size_t i) { return runner.milliseconds(plans[i].second); });
+  const auto best = fastest(plans.size(), [&](size_t i) { return runner.milliseconds(plans[i]); });
   // None ran: the error of the first is told where it is run in earnest.
-  auto& [name, plan] = plans[best.value_or(0)];
-  if (best) plan_cache().put(key, name);
+  EnginePlan& plan = plans[best.value_or(0)];
+  if (best) plan_cache().put(key, plan.name);
   return std::move(plan);
 }
 
@@ -163,14 +164,16 @@ void cudnn_convolve(const ConvProblem& problem, std::array<const void*, 3> xwy, 
   check_cudnn(cudnn().set_stream(session.target.handle, static_cast<cudaStream_t>(stream.handle)),
               "cudnnSetStream");
   const Runner runner(session, problem, xwy, stream);
-  auto known = session.plans.find(problem);
-  if (known == session.plans.end()) {
+  auto& plans = session.plans[size_t(plan_choice())];
+  auto known = plans.find(problem);
+  if (known == plans.end()) {
     const bool recorded = is_recorded(stream);
     const bool timed = plan_choice() == PlanChoice::timed && !recorded;
     EnginePlan plan = choose(session, problem, runner, timed);
+    trace_choice(problem.text(), plan.name, {});
     // While a graph is recorded nothing can be timed; what runs outside it still may be.
     if (recorded && plan_choice() == PlanChoice::timed) return runner.run(plan);
-    known = session.plans.emplace(problem, std::move(plan)).first;
+    known = plans.emplace(problem, std::move(plan)).first;
   }
   runner.run(known->second);
 } catch (const DeviceError& error) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -54,6 +55,7 @@ PlanCache& plan_cache();
 /// in plan_cache(), or the library's first choice is taken, which follows from the device, the
 /// library's version and the problem alone. A stream that records a graph always gets the latter.
 enum class PlanChoice { timed, heuristic };
+inline constexpr size_t kPlanChoices = 2;
 /// That of the process; `timed` at first. Bit-equal repeats on other machines need `heuristic`.
 PlanChoice& plan_choice();
 

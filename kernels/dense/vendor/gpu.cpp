@@ -29,12 +29,13 @@ bool is_recorded(Stream stream) {
 }
 
 double milliseconds_of(Stream stream, void (*work)(void* of), void* of) {
+  constexpr int kTimes = 4;  // so that the host's part of all but the first is hidden
   StreamEvent begin(stream.device), end(stream.device);
   begin.record(stream);
-  work(of);
+  for (int i = 0; i < kTimes; ++i) work(of);
   end.record(stream);
   synchronize(stream);
-  return end.milliseconds_since(begin);
+  return end.milliseconds_since(begin) / kTimes;
 }
 
 }  // namespace apprentice::kernels::dense

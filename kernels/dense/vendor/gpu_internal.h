@@ -12,7 +12,7 @@ void use_gpu(int index);
 std::string gpu_name(int index);
 /// Is work given to the stream recorded as a graph instead of run?
 bool is_recorded(Stream stream);
-/// Time that `work`, given to the stream, takes there; waits for it.
+/// Time that `work`, given to the stream a few times in a row, takes there each time; waits for it.
 double milliseconds_of(Stream stream, void (*work)(void* of), void* of);
 
 /// The same for a callable.
