@@ -86,12 +86,11 @@ class WeightQuantizer : public nn::Parametrization,
 
  private:
   friend class WeightPass;
-  /// Codes and scales of `of` when it had been written to so often; flips [1] i64 of the passes
-  /// since take_flips().
+  /// Codes and scales of `of` when it had been written to so often; flips [2] i64 as
+  /// kernels::QuantizeWeights counts them.
   struct Made {
     Tensor of, codes, scale, flips;
     uint64_t written = 0;
-    int64_t passes = 0;
   };
   mutable Made made_;
 };

@@ -44,13 +44,12 @@ class WeightPass {
       made = {};
       made.codes = w.new_empty(w.shape());
       made.scale = w.new_empty({rows_of(w, *rule)[0]});
-      made.flips = w.new_empty({1}, Dtype::i64);
+      made.flips = w.new_empty({2}, Dtype::i64);
       made.flips.fill(0);
     }
     list_.push_back(weight_of(w, *rule, made.codes, made.scale));
     // The first codes are no change.
     if (again) list_.back().flips = made.flips.view<int64_t, 1>();
-    made.passes += again;
     made.of = w;
     made.written = times_written(w);
     device_ = w.device();
@@ -101,10 +100,10 @@ QuantizedWeight WeightQuantizer::of_codes(const Tensor& codes, const Tensor& sca
 }
 
 double WeightQuantizer::take_flips() const {
-  if (made_.passes == 0) return -1;
-  const double flips = made_.flips.item();
+  if (!made_.flips.defined()) return -1;
+  const std::vector<double> counts = made_.flips.to_vector<double>();
   made_.flips.fill(0);
-  return flips / double(std::exchange(made_.passes, 0)) / double(made_.codes.numel());
+  return counts[1] > 0 ? counts[0] / counts[1] : -1;
 }
 
 void quantize_all(const std::vector<QuantizedLayer>& layers) {

@@ -102,6 +102,8 @@ void quantize_row(const Weight& a, int64_t row) {
   if (a.flips) {
 #pragma omp atomic
     a.flips.data[0] += counts.flips;
+#pragma omp atomic
+    a.flips.data[1] += a.w.size(1);
   }
 }
 

@@ -95,6 +95,11 @@ SIMT_FN void store_scale(const QuantizeWeights::Weight& a, int64_t row, double s
   a.scale(row) = float(scale);
 }
 
+SIMT_FN void add_to(int64_t* count, int64_t n) {
+  using Word = unsigned long long;
+  simt::atomic_add(reinterpret_cast<Word*>(count), Word(n));
+}
+
 /// First of three launches: sizes of the parts of rows that are cut.
 SIMT_KERNEL_BOUNDS(kTeamBlock, 4) weight_sizes_kernel(SIMT_GRID_CONSTANT const WeightList list) {
   for (uint32_t chunk = blockIdx.x; chunk < list.chunks(); chunk += gridDim.x) {
@@ -109,7 +114,6 @@ SIMT_KERNEL_BOUNDS(kTeamBlock, 4) weight_sizes_kernel(SIMT_GRID_CONSTANT const W
 
 /// Second, or only one: codes and counts; scales of rows that are not cut.
 SIMT_KERNEL_BOUNDS(kTeamBlock, 4) weight_codes_kernel(SIMT_GRID_CONSTANT const WeightList list) {
-  using Word = unsigned long long;
   const auto add = [](int x, int y) { return x + y; };
   for (uint32_t chunk = blockIdx.x; chunk < list.chunks(); chunk += gridDim.x) {
     const int index = list.entry_of(chunk);
@@ -135,8 +139,8 @@ SIMT_KERNEL_BOUNDS(kTeamBlock, 4) weight_codes_kernel(SIMT_GRID_CONSTANT const W
       entry.parts[own.at].sum = sum, entry.parts[own.at].count = count;
     else if (own.part == 0)
       store_scale(a, own.row, sum, count);
-    if (a.zeros) simt::atomic_add(reinterpret_cast<Word*>(a.zeros.data), Word(zeros));
-    if (a.flips) simt::atomic_add(reinterpret_cast<Word*>(a.flips.data), Word(flips));
+    if (a.zeros) add_to(a.zeros.data, zeros);
+    if (a.flips) add_to(a.flips.data, flips), add_to(a.flips.data + 1, own.end - own.begin);
   }
 }
 

@@ -46,7 +46,7 @@ void quantize_row(const Weight& a, int64_t row) {
   const double scale = a.rule == Rule::uniform ? 1 / a.factor : rest ? sum / double(rest) : 1.0;
   if (a.scale) a.scale(row) = float(scale);
   if (a.zeros) a.zeros(0) += zeros;
-  if (a.flips) a.flips(0) += flips;
+  if (a.flips) a.flips(0) += flips, a.flips(1) += a.w.size(1);
 }
 
 void quantize_weights(const QuantizeWeights::Args& args) {

@@ -47,7 +47,7 @@ struct Layers {
         w(w_),
         codes(codes_),
         scales(std::vector<float>(static_cast<size_t>(rows_of(layers)), -1)),
-        counts(std::vector<int64_t>(2 * layers.size(), 10)) {}
+        counts(std::vector<int64_t>(3 * layers.size(), 10)) {}
 
   /// The list for memory that begins there; every third layer asks for no counts.
   std::vector<QuantizeWeights::Weight> list(const float* from, float* to, float* scale,
@@ -56,8 +56,8 @@ struct Layers {
     for (size_t i = 0; i < layers.size(); ++i) {
       const auto [rows, k, rule, factor] = layers[i];
       all.push_back({{from, {rows, k}}, {to, {rows, k}}, rule, factor, {scale, {rows}}});
-      if (i % 3 != 2) all.back().zeros = {count + 2 * i, {1}};
-      if (i % 3 != 2) all.back().flips = {count + 2 * i + 1, {1}};
+      if (i % 3 != 2) all.back().zeros = {count + 3 * i, {1}};
+      if (i % 3 != 2) all.back().flips = {count + 3 * i + 1, {2}};
       from += rows * k, to += rows * k, scale += rows;
     }
     return all;
