@@ -8,7 +8,7 @@
 #include <string>
 
 #include <apprentice/base/error.h>
-#include <apprentice/kernels/dense/cudnn/conv_graph_internal.h>
+#include <apprentice/kernels/dense/cudnn/conv_engines_internal.h>
 #include <support/throws.h>
 
 using namespace apprentice;
@@ -162,6 +162,39 @@ TEST_CASE("convolutions of bf16 factors with f32 results are graphs that cuDNN t
       for (const std::string& name : graph.engines()) CHECK(name.starts_with("bf16 eng"));
       CHECK(throws<DeviceError>([&] { graph.plan("eng0"); }, "no engine for bf16 factors") == "");
     }
+}
+
+TEST_CASE(
+    "candidates for timing are few and different, hold the first choice and are found by name") {
+  const CudnnTarget* target = h200();
+  if (!target) return;
+  for (const auto kind : {ConvKind::forward, ConvKind::backward_data, ConvKind::backward_weight})
+    for (const auto precision : {Precision::f32, Precision::tf32}) {
+      const ConvProblem problem = problem_of(kCases[0], kind, precision);
+      CAPTURE(problem.text());
+      const ConvEngines engines(problem, *target);
+      const auto candidates = engines.candidates();
+      REQUIRE(!candidates.empty());
+      CHECK(candidates.size() <= 8);
+      CHECK(candidates.front().name == engines.first().name);
+      std::set<std::string> names;
+      for (const EnginePlan& candidate : candidates) {
+        names.insert(candidate.name);
+        CHECK(engines.plan(candidate.name).workspace == candidate.workspace);
+      }
+      CHECK(names.size() == candidates.size());
+    }
+}
+
+TEST_CASE("where cuDNN has no engine for bf16 factors a problem that allows them goes by TF32") {
+  const CudnnTarget* target = h200();
+  if (!target) return;
+  // Depthwise: none on any device.
+  const ConvProblem problem = problem_of(kCases[9], ConvKind::forward, Precision::bf16);
+  const ConvEngines engines(problem, *target);
+  const EnginePlan first = engines.first();
+  CHECK(first.factors == Factors::f32);
+  for (const EnginePlan& candidate : engines.candidates()) CHECK(candidate.factors == Factors::f32);
 }
 
 TEST_CASE("cuDNN's own message for a convolution that does not fit is told") {

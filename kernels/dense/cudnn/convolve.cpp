@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -7,7 +6,7 @@
 #include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
 #include <apprentice/base/stream.h>
-#include <apprentice/kernels/dense/cudnn/conv_graph_internal.h>
+#include <apprentice/kernels/dense/cudnn/conv_engines_internal.h>
 #include <apprentice/kernels/dense/plans/plan_cache.h>
 #include <apprentice/kernels/dense/plans/timed_choice_internal.h>
 #include <apprentice/kernels/dense/vendor/gpu_internal.h>
@@ -18,11 +17,6 @@
 
 namespace apprentice::kernels::dense {
 namespace {
-
-/// How many of cuDNN's proposals are timed, and the most memory that one may ask for. Those for
-/// bf16 factors are compiled when they are planned, which takes longest.
-constexpr size_t kTimed = 8, kTimedBf16 = 3;
-constexpr int64_t kMostWorkspace = int64_t(2) << 30;
 
 /// cuDNN as one thread uses it on one device.
 struct Session {
@@ -85,57 +79,12 @@ class Runner {
   std::array<void*, 3> xwy_{};
 };
 
-using Plans = std::vector<EnginePlan>;
-
-/// Adds the plans of cuDNN's first proposals that can be made, at most `most`; the reason of the
-/// last that cannot, or "".
-std::string add_plans(const ConvGraph& graph, size_t most, Plans& plans) {
-  std::string reason;
-  const size_t end = plans.size() + most;
-  for (const std::string& name : graph.engines()) {
-    if (plans.size() == end) break;
-    try {
-      EnginePlan plan = graph.plan(name);
-      if (plan.workspace <= kMostWorkspace) plans.push_back(std::move(plan));
-    } catch (const DeviceError& error) {
-      reason = error.what();
-    }
-  }
-  return reason;
-}
-
-/// The graphs that may compute a problem. Where bf16 is allowed so is TF32, which some problems
-/// need, as bf16 engines take only certain shapes, and which is faster for others, as nothing is
-/// converted.
-struct Graphs {
-  Graphs(const ConvProblem& problem, const CudnnTarget& target) : plain(problem, target) {
-    if (problem.precision == Precision::bf16) narrow.emplace(problem, target, Factors::bf16);
-  }
-
-  Plans first_plans(size_t most_narrow, size_t most) const {
-    Plans plans;
-    if (narrow) add_plans(*narrow, most_narrow, plans);
-    if (!plans.empty() && most == 0) return plans;
-    const std::string reason = add_plans(plain, std::max<size_t>(most, 1), plans);
-    check<DeviceError>(!plans.empty(), "cuDNN has no algorithm{}{}", reason.empty() ? "" : ": ",
-                       reason);
-    return plans;
-  }
-  EnginePlan plan(const std::string& name) const {
-    return narrow && name.starts_with(prefix_of(Factors::bf16)) ? narrow->plan(name)
-                                                                : plain.plan(name);
-  }
-
-  ConvGraph plain;
-  std::optional<ConvGraph> narrow;
-};
-
 /// The plan that the cache names; nothing if it names none that can be made.
-std::optional<EnginePlan> known_plan(const Graphs& graphs, const std::string& key) {
+std::optional<EnginePlan> known_plan(const ConvEngines& engines, const std::string& key) {
   const auto name = plan_cache().find(key);
   if (!name) return std::nullopt;
   try {
-    return graphs.plan(*name);
+    return engines.plan(*name);
   } catch (const DeviceError&) {
     return std::nullopt;  // edited by hand, or of another build of the same version
   }
@@ -143,12 +92,12 @@ std::optional<EnginePlan> known_plan(const Graphs& graphs, const std::string& ke
 
 EnginePlan choose(const Session& session, const ConvProblem& problem, const Runner& runner,
                   bool timed) {
-  const Graphs graphs(problem, session.target);
-  if (!timed) return std::move(graphs.first_plans(1, 0).front());
+  const ConvEngines engines(problem, session.target);
+  if (!timed) return engines.first();
   const std::string key =
       fmt::format("{} | cuDNN {} | {}", session.gpu, cudnn().version(), problem.text());
-  if (auto plan = known_plan(graphs, key)) return std::move(*plan);
-  auto plans = graphs.first_plans(kTimedBf16, kTimed);
+  if (auto plan = known_plan(engines, key)) return std::move(*plan);
+  auto plans = engines.candidates();
   const auto best = fastest(plans.size(), [&](size_t i) { return runner.milliseconds(plans[i]); });
   // None ran: the error of the first is told where it is run in earnest.
   EnginePlan& plan = plans[best.value_or(0)];

@@ -1,0 +1,60 @@
+#include <apprentice/base/error.h>
+#include <apprentice/kernels/dense/cudnn/conv_engines_internal.h>
+
+namespace apprentice::kernels::dense {
+namespace {
+
+/// How many proposals are worth timing, and the most memory that one may ask for. Those for bf16
+/// factors are compiled when they are planned, which takes longest.
+constexpr size_t kTimed = 8, kTimedBf16 = 3;
+constexpr int64_t kMostWorkspace = int64_t(2) << 30;
+
+/// Adds the plans of cuDNN's first proposals that can be made, at most `most`; the reason of the
+/// last that cannot, or "".
+std::string add_plans(const ConvGraph& graph, size_t most, std::vector<EnginePlan>& plans) {
+  std::string reason;
+  const size_t end = plans.size() + most;
+  for (const std::string& name : graph.engines()) {
+    if (plans.size() == end) break;
+    try {
+      EnginePlan plan = graph.plan(name);
+      if (plan.workspace <= kMostWorkspace) plans.push_back(std::move(plan));
+    } catch (const DeviceError& error) {
+      reason = error.what();
+    }
+  }
+  return reason;
+}
+
+}  // namespace
+
+ConvEngines::ConvEngines(const ConvProblem& problem, const CudnnTarget& target)
+    : plain_(problem, target) {
+  if (problem.precision != Precision::bf16) return;
+  try {
+    narrow_.emplace(problem, target, Factors::bf16);
+  } catch (const DeviceError&) {
+    // A shape that cuDNN does not take in bf16.
+  }
+}
+
+std::vector<EnginePlan> ConvEngines::first_plans(size_t most_narrow, size_t most) const {
+  std::vector<EnginePlan> plans;
+  if (narrow_) add_plans(*narrow_, most_narrow, plans);
+  if (!plans.empty() && most == 0) return plans;
+  const std::string reason = add_plans(plain_, most == 0 ? 1 : most, plans);
+  check<DeviceError>(!plans.empty(), "cuDNN has no algorithm{}{}", reason.empty() ? "" : ": ",
+                     reason);
+  return plans;
+}
+
+EnginePlan ConvEngines::first() const { return std::move(first_plans(1, 0).front()); }
+
+std::vector<EnginePlan> ConvEngines::candidates() const { return first_plans(kTimedBf16, kTimed); }
+
+EnginePlan ConvEngines::plan(const std::string& name) const {
+  const bool narrow = narrow_ && name.starts_with(prefix_of(Factors::bf16));
+  return narrow ? narrow_->plan(name) : plain_.plan(name);
+}
+
+}  // namespace apprentice::kernels::dense
