@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include <apprentice/base/error.h>
+#include <apprentice/base/graph.h>
 #include <apprentice/base/safetensors.h>
 #include <apprentice/base/stream.h>
 #include <apprentice/core/autograd.h>
@@ -41,6 +42,7 @@ struct Options {
   int64_t batch = 128;
   int64_t repetitions = 5;
   double seconds = 3;
+  bool graph = false;               ///< time launches of a recorded forward
   bool layers = false, md = false;  ///< packed networks: times of the layers, as Markdown
 };
 
@@ -61,10 +63,21 @@ void add_timing_options(CLI::App& app, Options& o) {
   o.common.add_to(app);
 }
 
+/// What the program is to run on; sets the process up.
+void prepare(Options& o) {
+  o.common.apply();
+  o.device = o.device_option.get();
+  check<UsageError>(!o.graph || !o.device.is_cpu(), "--graph needs a device other than the CPU");
+}
+
 /// Times of work that is given to the device's current stream.
 Timing time_work(const Options& o, const std::function<void()>& run) {
-  return o.device.is_cpu() ? time_runs(run, o.seconds, o.repetitions, false)
-                           : time_on_device(run, o.device, o.seconds, o.repetitions);
+  if (o.device.is_cpu()) return time_runs(run, o.seconds, o.repetitions, false);
+  if (!o.graph) return time_on_device(run, o.device, o.seconds, o.repetitions);
+  run();  // what is chosen and taken once is no part of the graph
+  const Graph graph(o.device, run);
+  return time_on_device([&] { graph.launch(current_stream(o.device)); }, o.device, o.seconds,
+                        o.repetitions);
 }
 
 Tensor random_images(int64_t n, int64_t height, int64_t width) {
@@ -107,6 +120,7 @@ using Json = nlohmann::ordered_json;
 Json json_of(const Options& o, const std::string& what, const Timing& t) {
   return {{"what", what},
           {"device", o.device.str()},
+          {"graph", o.graph},
           {"threads", omp_get_max_threads()},
           {"batch", o.batch},
           {"median_ms", t.median * 1e3},
@@ -122,8 +136,8 @@ int report(const Options& o, const std::string& what, const Timing& t) {
     std::printf("%s\n", json_of(o, what, t).dump().c_str());
     return 0;
   }
-  const std::string where =
-      o.device.is_cpu() ? fmt::format("threads {}", omp_get_max_threads()) : o.device.str();
+  const std::string where = o.device.is_cpu() ? fmt::format("threads {}", omp_get_max_threads())
+                                              : o.device.str() + (o.graph ? " graph" : "");
   std::printf(
       "%s  batch %lld  %s  median %.3f ms  min %.3f ms  %.0f images/s  n=%lld  "
       "peak RSS %.0f MiB\n",
@@ -180,8 +194,7 @@ Timing time_inference(const Options& o, nn::TensorModule& model, int64_t pixels)
 }
 
 int run_model(Options& o) {
-  o.common.apply();
-  o.device = o.device_option.get();
+  prepare(o);
   const std::string& name = o.model.model;
   const bool arch = models().has(name);
   check<UsageError>(arch || o.weights.empty(), "--weights quantizes an architecture, got {}", name);
@@ -228,8 +241,7 @@ Timing time_step(const Options& o, nn::TensorModule& student, nn::TensorModule* 
 }
 
 int run_step(Options& o) {
-  o.common.apply();
-  o.device = o.device_option.get();
+  prepare(o);
   const auto student = make_model(o.model.model);
   if (!o.weights.empty()) quantize(o, *student);
   student->train();
@@ -261,6 +273,8 @@ std::function<int()> add_bench_model(CLI::App& app) {
   add_quantizer_options(app, *o, "Pack an architecture's initial weights with this quantizer");
   auto* layers = app.add_flag("--layers", o->layers, "Time each layer of a packed network, too");
   app.add_flag("--md", o->md, "Print the layers as Markdown")->needs(layers);
+  app.add_flag("--graph", o->graph,
+               "Record a forward on a device as a graph, and time the graph's launches");
   add_timing_options(app, *o);
   return [o] { return run_model(*o); };
 }

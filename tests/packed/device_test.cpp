@@ -231,6 +231,28 @@ TEST_CASE("a device that is not there is an error that names it", "[packed]") {
                             "emulated:0 only") == "");
 }
 
+TEST_CASE("a network is on the device that it was loaded for, whichever is current", "[packed]") {
+  const FakeDevice device;
+  fake().devices = 2;
+  const Device second{kDevice.kind, 1};
+  TinyNetwork net;
+  const DeviceGuard current(kDevice);
+  {
+    PackedNetwork::Options options;
+    options.device = second;
+    PackedNetwork network = PackedNetwork::load(net.file(), options);
+    CHECK(device_allocator(second).use().live >= size_t(network.weight_bytes()));
+    CHECK(device_allocator(kDevice).use().live == 0);
+    Placed placed(net.images(2));
+    CHECK(throws<DeviceError>([&] { placed.enqueue(network, {kDevice}); }, "of emulated:0",
+                              "expected of emulated:1") == "");
+    CHECK(bool(test::run(network, placed.x, false).logits == expected_logits(net, placed.x)));
+    CHECK(device_allocator(kDevice).use().live == 0);
+  }
+  CHECK(current_device() == kDevice);
+  device_allocator(second).release_cached();
+}
+
 TEST_CASE("a forward is recorded as a graph once a batch as large was there", "[packed]") {
   const FakeDevice device;
   TinyNetwork net(Kind::projection);

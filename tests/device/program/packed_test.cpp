@@ -90,6 +90,20 @@ TEST_CASE("bench model times a packed network on a device, and tells its memory 
   CHECK_THAT(call(command).out, Contains("batch 1  emulated:0  median"));
 }
 
+TEST_CASE("bench model times the launches of a recorded forward, packed and not") {
+  for (const std::string& model : {packed().file, std::string("resnet8 --size 8")}) {
+    const Called called = call("bench model " + model +
+                               " --batch 1 -r 1 --seconds 0 --graph --json --device emulated");
+    INFO(model << ": " << called.err);
+    REQUIRE(called.code == 0);
+    CHECK(called.json()["graph"] == true);
+    CHECK(called.json()["runs"] == 1);
+  }
+  const Called host = call("bench model resnet8 --graph");
+  CHECK(host.code == 2);
+  CHECK_THAT(host.err, Contains("--graph needs a device other than the CPU"));
+}
+
 TEST_CASE("inspect says which kernels of a device run a packed network, and its bytes there") {
   const std::string command = "inspect " + packed().file + " --device emulated";
   const auto out = call(command + " --json").json();
