@@ -58,6 +58,10 @@ class Method {
   virtual std::vector<Trained> trained() const = 0;
   /// Forwards and losses of one batch. Trained networks are in training mode.
   virtual StepResult step(const data::Batch& batch, const StepInfo& info) = 0;
+  /// Does step() give a device the same work for every batch of a size, whatever `info` is, from
+  /// the batch's tensors alone? Then the trainer may record a step once and launch it from then on
+  /// (base/graph.h).
+  virtual bool recordable() const { return false; }
 };
 
 using MethodFactory = std::function<std::unique_ptr<Method>(const MethodSetup& setup)>;

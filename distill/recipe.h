@@ -61,6 +61,9 @@ struct Recipe {
     bool nesterov = false;
     double weight_decay = 1e-4;
     double label_smoothing = 0;
+    /// To what convolutions and products of a step may round their factors, where the device has
+    /// something to gain by it: "f32", "tf32" or "bf16". Weights, sums and all else are f32.
+    std::string precision = "f32";
     int64_t seed = 0;
     int64_t workers = 1;  ///< threads that prepare batches; batches do not depend on it
     int64_t eval_batch = 256;

@@ -62,6 +62,7 @@ std::vector<Field> make_fields() {
       APPRENTICE_FIELD(train, nesterov, any),
       APPRENTICE_FIELD(train, weight_decay, not_negative),
       APPRENTICE_FIELD(train, label_smoothing, fraction),
+      APPRENTICE_FIELD(train, precision, Allowed{.choices = {"f32", "tf32", "bf16"}}),
       APPRENTICE_FIELD(train, seed, not_negative),
       APPRENTICE_FIELD(train, workers, Allowed{.min = 0, .max = 256}, kRunOnly),
       APPRENTICE_FIELD(train, eval_batch, positive, kRunOnly),

@@ -16,6 +16,8 @@ class Teacher {
   virtual ~Teacher() = default;
   /// Logits [n, classes] of the batch as it was augmented in `epoch`; never in the graph.
   virtual Tensor logits(const data::Batch& batch, int64_t epoch) = 0;
+  /// As Method::recordable().
+  virtual bool recordable() const { return false; }
 };
 
 /// Runs a network under NoGrad in eval mode (running statistics). Its parameters stop asking for
@@ -24,6 +26,7 @@ class OnlineTeacher final : public Teacher {
  public:
   explicit OnlineTeacher(std::shared_ptr<nn::TensorModule> network);
   Tensor logits(const data::Batch& batch, int64_t epoch) override;
+  bool recordable() const override { return true; }
 
  private:
   std::shared_ptr<nn::TensorModule> network_;

@@ -8,9 +8,11 @@
 #include <apprentice/base/error.h>
 #include <apprentice/base/files.h>
 #include <apprentice/base/text.h>
+#include <apprentice/core/precision.h>
 #include <apprentice/data/loader.h>
 #include <apprentice/distill/health.h>
 #include <apprentice/distill/run_folder.h>
+#include <apprentice/distill/step_graph_internal.h>
 #include <apprentice/distill/step_log_internal.h>
 #include <apprentice/distill/step_record_internal.h>
 #include <apprentice/distill/training_state_internal.h>
@@ -51,11 +53,14 @@ class Trainer {
         loader_(parts.train, on_device(loader_options(recipe_), options.device)),
         schedule_(nn::make_schedule(recipe_.train.schedule,
                                     {.warmup_steps = recipe_.train.warmup_steps})),
-        steps_(recipe_.train.epochs * loader_.batches_per_epoch()) {
+        steps_(recipe_.train.epochs * loader_.batches_per_epoch()),
+        precision_(parse_precision(recipe_.train.precision)) {
     check(loader_.batches_per_epoch() > 0, "train: the training set '{}' is empty",
           parts.train->name);
     open_folder();
     checked_ = state_.step;
+    if (!options_.device.is_cpu() && options_.graph && method_->recordable())
+      graph_.emplace(options_.device);
     if (state_.step > 0) return;  // a run that goes on has said it
     report_rules();
     report_bad_samples(*parts.train);
@@ -139,21 +144,40 @@ class Trainer {
   }
 
   void train_step(const data::Batch& batch) {
-    const StepResult result =
-        method_->step(batch, {.step = state_.step, .steps = steps_, .epoch = state_.epoch});
-    if (!record_.fits(result)) catch_up();
-    record_.add(state_.step, result, batch.size());
-    // What a device does is looked at when there is something to write (catch_up).
-    const bool looks_now = options_.device.is_cpu();
-    if (looks_now) read_steps();
-    result.loss.backward();
-    networks_.note_gradients();
-    if (looks_now) check_gradients(state_.step);
-    networks_.step(float(lr_at(state_.step)));
+    networks_.prepare_step(float(lr_at(state_.step)));
+    if (options_.device.is_cpu())
+      compute_step(batch,
+                   [&](const StepResult& result) { note(result, batch.size()), read_steps(); });
+    else  // looked at when there is something to write (catch_up)
+      note(step_on_device(batch), batch.size());
     ++state_.step;
     ++state_.cursor;
     rate_.add(batch.size());
     report_progress();
+  }
+
+  /// All that a step computes. `on_loss` is called before anything depends on the loss.
+  StepResult compute_step(const data::Batch& batch,
+                          const std::function<void(const StepResult&)>& on_loss = nullptr) {
+    const PrecisionGuard precision(precision_);
+    StepResult result =
+        method_->step(batch, {.step = state_.step, .steps = steps_, .epoch = state_.epoch});
+    if (on_loss) on_loss(result);
+    result.loss.backward();
+    networks_.note_gradients();
+    if (on_loss) check_gradients(state_.step);
+    networks_.apply_step();
+    return result;
+  }
+
+  StepResult step_on_device(const data::Batch& batch) {
+    if (!graph_) return compute_step(batch);
+    return graph_->run(batch, [this](const data::Batch& b) { return compute_step(b); });
+  }
+
+  void note(const StepResult& result, int64_t images) {
+    if (!record_.fits(result)) catch_up();
+    record_.add(state_.step, result, images);
   }
 
   /// Losses and hits of the steps that are recorded.
@@ -358,6 +382,8 @@ class Trainer {
   int64_t steps_;
   std::optional<RunFolder> folder_;
   RunState state_;
+  Precision precision_;
+  std::optional<StepGraph> graph_;
   StepRecord record_;
   int64_t checked_ = 0;   ///< gradients of the steps before are finite
   double last_loss_ = 0;  ///< of the last step that was looked at

@@ -31,6 +31,9 @@ struct TrainerOptions {
   Listener listener;
   StopRequest stop_requested;  ///< may be empty
   Device device = {};          ///< where the networks are trained
+  /// On another device than the CPU: records a step once and launches it from then on, if the
+  /// method's steps can be. The numbers are the same.
+  bool graph = true;
 };
 
 /// The batches of a run: shuffled by its seed, all images, augmented.

@@ -61,9 +61,13 @@ void TrainingState::make_optimizers() {
   }
 }
 
-void TrainingState::step(float lr) {
+void TrainingState::prepare_step(float lr) {
+  for (const auto& optimizer : optimizers_) optimizer->prepare_step(lr);
+}
+
+void TrainingState::apply_step() {
   for (size_t i = 0; i < trained_.size(); ++i) {
-    optimizers_[i]->step(lr);
+    optimizers_[i]->apply_step();
     optimizers_[i]->zero_grad();
     quant::after_step(*trained_[i].network);
   }

@@ -17,8 +17,10 @@ class TrainingState {
   TrainingState(std::vector<Trained> trained, std::vector<quant::ModelInfo> infos,
                 const Recipe::Train& options);
 
-  /// One update of every network at `lr` from the gradients at hand, which are then forgotten.
-  void step(float lr);
+  /// Hands the learning rate of the coming update to the networks' device.
+  void prepare_step(float lr);
+  /// One update of every network from the gradients at hand, which are then forgotten.
+  void apply_step();
   /// Counts what is not finite in the gradients at hand; does not wait for their device. Where
   /// something was counted, steps of that network leave its weights as they are.
   void note_gradients();

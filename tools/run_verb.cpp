@@ -24,7 +24,7 @@ struct RunOptions {
   DeviceOption device;
   std::string recipe, output, store_logits;
   std::vector<std::string> set;
-  bool resume = false, fall_back = false;
+  bool resume = false, fall_back = false, no_graph = false;
 };
 
 std::string default_output(const std::string& recipe) {
@@ -117,7 +117,8 @@ int run(const RunOptions& o, const std::function<void(distill::Recipe&)>& adjust
                      .fall_back = o.fall_back,
                      .listener = listen(printer),
                      .stop_requested = distill::StopOnSignal::requested,
-                     .device = device};
+                     .device = device,
+                     .graph = !o.no_graph};
   const distill::TrainResult result = distill::run_recipe(recipe, options);
   printer.finish();
   print_result(result, output, o.common.json);
@@ -142,6 +143,8 @@ std::function<int()> add_recipe_run(CLI::App& app,
   app.add_option("--store-logits", o->store_logits,
                  "Only run the teacher and store its logits here, for teacher.logits");
   o->device.add_to(app);
+  app.add_flag("--no-graph", o->no_graph,
+               "Give a device each step's work anew, not as one recorded graph");
   o->common.add_to(app);
   if (more_options) more_options(app);
   return [o, adjust] { return run(*o, adjust); };

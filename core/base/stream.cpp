@@ -86,6 +86,18 @@ double StreamEvent::milliseconds_since(const StreamEvent& begin) const {
   return runtime_of(device_.kind).milliseconds(begin.handle_, handle_);
 }
 
+SideStream::SideStream(Device device) : stream_(device), begin_(device), end_(device) {}
+
+void SideStream::fork() {
+  begin_.record(current_stream(get().device));
+  begin_.wait(get());
+}
+
+void SideStream::join() {
+  end_.record(get());
+  end_.wait(current_stream(get().device));
+}
+
 void synchronize(Stream stream) {
   if (stream.device.is_cpu()) return;
   refuse_in_recording("waiting for the device");

@@ -70,6 +70,25 @@ class StreamEvent {
   void* handle_ = nullptr;
 };
 
+/// Work beside the current stream of a device, with a beginning and an end in it:
+///   side.fork();  { const StreamGuard there(side.get());  ... }  ...;  side.join();
+/// Between the two, memory of the current stream that the side reads must not be written, and what
+/// the side writes must not be read. Blocks that the side takes may be freed any time after join().
+/// On the CPU all is one stream.
+class SideStream {
+ public:
+  explicit SideStream(Device device);
+  /// The side starts after what the current stream holds so far.
+  void fork();
+  /// Later work of the current stream starts after what the side holds so far.
+  void join();
+  Stream get() const { return stream_.get(); }
+
+ private:
+  OwnedStream stream_;
+  StreamEvent begin_, end_;
+};
+
 /// Waits until the work given to the stream is done.
 void synchronize(Stream stream);
 

@@ -1,4 +1,7 @@
+#include <optional>
+
 #include <apprentice/base/error.h>
+#include <apprentice/base/stream.h>
 #include <apprentice/base/unit.h>
 #include <apprentice/core/ops/arithmetic.h>
 #include <apprentice/core/ops/loss.h>
@@ -70,13 +73,13 @@ class Apprentice final : public Method {
     return all;
   }
 
+  /// The teacher's forward runs beside the apprentice's.
   StepResult step(const data::Batch& batch, const StepInfo& info) override {
+    if (!beside_) beside_.emplace(batch.x.device());
+    beside_->fork();
+    const Tensor teacher = teacher_logits(batch, info.epoch);
     const Tensor student = student_->forward(batch.x);
-    Tensor teacher;
-    if (trained_teacher_)
-      teacher = trained_teacher_->forward(batch.x);
-    else if (frozen_teacher_ && options_.gamma != 0)
-      teacher = frozen_teacher_->logits(batch, info.epoch);
+    beside_->join();
 
     WeightedLoss loss;
     loss.add("teacher", options_.alpha,
@@ -91,11 +94,22 @@ class Apprentice final : public Method {
     return std::move(loss.result);
   }
 
+  bool recordable() const override { return !frozen_teacher_ || frozen_teacher_->recordable(); }
+
  private:
+  /// Undefined without one.
+  Tensor teacher_logits(const data::Batch& batch, int64_t epoch) {
+    const StreamGuard there(beside_->get());
+    if (trained_teacher_) return trained_teacher_->forward(batch.x);
+    return frozen_teacher_ && options_.gamma != 0 ? frozen_teacher_->logits(batch, epoch)
+                                                  : Tensor();
+  }
+
   Recipe::Distill options_;
   float smoothing_;
   std::shared_ptr<nn::TensorModule> student_, trained_teacher_;
   std::shared_ptr<Teacher> frozen_teacher_;
+  std::optional<SideStream> beside_;  ///< on the device of the batches
 };
 
 TeacherNeed teacher_need(const Recipe& recipe) {

@@ -22,6 +22,8 @@ class None final : public Method {
     return {loss, {{"label", loss.detach(), 1.0}}, correct_count(logits.detach(), batch.labels)};
   }
 
+  bool recordable() const override { return true; }
+
  private:
   std::shared_ptr<nn::TensorModule> student_;
   float smoothing_;

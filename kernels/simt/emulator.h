@@ -66,8 +66,9 @@ struct Statistics {
 Statistics last_statistics();
 
 /// From now on work given to this stream, not null, is kept in order, not run: what a CUDA graph
-/// records. One stream at a time.
+/// records. Further calls let more streams into the recording.
 void begin_recording(void* stream);
+bool is_recorded(void* stream);
 /// That work; from now on it runs again.
 std::vector<std::function<void()>> end_recording();
 

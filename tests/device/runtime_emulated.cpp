@@ -14,7 +14,7 @@
 namespace apprentice {
 namespace {
 
-std::atomic<int64_t> waits{0};
+std::atomic<int64_t> waits{0}, graph_launches{0};
 
 /// The host as a device: memory with guards, and queues whose work is done when it is given.
 class EmulatedRuntime final : public Runtime {
@@ -44,10 +44,14 @@ class EmulatedRuntime final : public Runtime {
   void* create_stream(int) override { return new char; }
   void destroy_stream(Stream stream) override { delete static_cast<char*>(stream.handle); }
   void synchronize(Stream) override { ++waits; }
-  void* create_event(int) override { return this; }
-  void destroy_event(int, void*) override {}
-  void record(void*, Stream) override {}
-  void wait(Stream, void*) override {}
+  // A stream that waits for an event of a recorded one is recorded, too, as CUDA does.
+  void* create_event(int) override { return new void*(nullptr); }
+  void destroy_event(int, void* event) override { delete static_cast<void**>(event); }
+  void record(void* event, Stream stream) override { *static_cast<void**>(event) = stream.handle; }
+  void wait(Stream stream, void* event) override {
+    if (simt::emu::is_recorded(*static_cast<void**>(event)))
+      simt::emu::begin_recording(stream.handle);
+  }
   bool is_done(void*) override { return true; }
   double milliseconds(void*, void*) override { return 0; }
 
@@ -55,6 +59,7 @@ class EmulatedRuntime final : public Runtime {
   void* end_recording(Stream) override { return new Work(simt::emu::end_recording()); }
   void abandon_recording(Stream) noexcept override { simt::emu::end_recording(); }
   void launch_recorded(void* recorded, Stream stream) override {
+    ++graph_launches;
     for (const auto& work : *static_cast<Work*>(recorded)) give(stream, work);
   }
   void destroy_recorded(int, void* recorded) override { delete static_cast<Work*>(recorded); }
@@ -70,6 +75,7 @@ class EmulatedRuntime final : public Runtime {
 }  // namespace
 
 int64_t emulated_waits() { return waits; }
+int64_t emulated_graph_launches() { return graph_launches; }
 
 }  // namespace apprentice
 

@@ -1,27 +1,30 @@
 #include <apprentice/kernels/simt/emulator.h>
 #include <apprentice/kernels/simt/simt.h>
 
+#include <set>
 #include <utility>
 
 namespace apprentice::simt::emu {
 namespace {
 
-void* recorded_stream = nullptr;
+std::set<void*> recorded_streams;
 std::vector<std::function<void()>> recorded;
 
 }  // namespace
 
 void give(Stream stream, std::function<void()> work) {
-  if (recorded_stream && stream == recorded_stream)
+  if (is_recorded(stream))
     recorded.push_back(std::move(work));
   else
     work();
 }
 
-void begin_recording(void* stream) { recorded_stream = stream; }
+void begin_recording(void* stream) { recorded_streams.insert(stream); }
+
+bool is_recorded(void* stream) { return recorded_streams.count(stream) != 0; }
 
 std::vector<std::function<void()>> end_recording() {
-  recorded_stream = nullptr;
+  recorded_streams.clear();
   return std::exchange(recorded, {});
 }
 
