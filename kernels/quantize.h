@@ -49,7 +49,7 @@ struct AbsStatistics {
 /// Ternary codes: +1 where w > t, -1 where w < -t, else 0, t = T(factor * threshold) worked out in
 /// double, and what a scale needs:
 ///   positive_mean[i] = mean of w where +1, negative_mean[i] = mean of -w where -1,
-///   nonzero_mean[i] = mean of |w| where not 0   (each `empty` where there is none; sums in double)
+///   nonzero_mean[i] = mean of |w| where not 0   (each 0 where there is none; sums in double)
 ///   w, codes [rows, k], threshold [rows]; the means [rows] or absent
 template <class T>
 struct Ternarize {
@@ -60,7 +60,6 @@ struct Ternarize {
     View2<T> codes;
     View1<T> positive_mean, negative_mean, nonzero_mean;
     double factor = 1;
-    T empty = 0;
   };
 };
 

@@ -31,8 +31,7 @@ Tensor abs_max(const Tensor& w, bool per_channel) {
   return max;
 }
 
-TernaryRows ternarize(const Tensor& w, bool per_channel, const Tensor& size, double factor,
-                      float empty) {
+TernaryRows ternarize(const Tensor& w, bool per_channel, const Tensor& size, double factor) {
   const auto sizes = sizes_of(w, per_channel);
   const auto make = [&] { return w.new_empty({sizes[0]}); };
   TernaryRows rows{w.new_empty(w.shape()), make(), make(), make()};
@@ -42,8 +41,7 @@ TernaryRows ternarize(const Tensor& w, bool per_channel, const Tensor& size, dou
                                               .positive_mean = rows.positive_mean.view<float, 1>(),
                                               .negative_mean = rows.negative_mean.view<float, 1>(),
                                               .nonzero_mean = rows.nonzero_mean.view<float, 1>(),
-                                              .factor = factor,
-                                              .empty = empty},
+                                              .factor = factor},
                                              current_stream(w.device()));
   return rows;
 }

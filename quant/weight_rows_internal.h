@@ -15,13 +15,12 @@ Tensor abs_mean(const Tensor& w, bool per_channel);
 Tensor abs_max(const Tensor& w, bool per_channel);
 
 /// Codes -1, 0, +1 (held in f32, shape of w) and the mean |w| of each kind of code of a row, [rows];
-/// `empty` where there is none.
+/// 0 where there is none.
 struct TernaryRows {
   Tensor codes, positive_mean, negative_mean, nonzero_mean;
 };
 /// +1 where w > t, -1 where w < -t, else 0, with t = factor * size of the row, rounded to f32 once.
-TernaryRows ternarize(const Tensor& w, bool per_channel, const Tensor& size, double factor,
-                      float empty = 0);
+TernaryRows ternarize(const Tensor& w, bool per_channel, const Tensor& size, double factor);
 
 /// A new tensor of fn(row, w) for every element, on the CPU.
 Tensor map_rows(const Tensor& w, bool per_channel,

@@ -41,7 +41,7 @@ SIMT_KERNEL_BOUNDS(kTeamBlock, 2) abs_statistics_kernel(AbsStatistics<float>::Ar
   if (threadIdx.x == 0 && a.max) a.max(row) = float(top);
 }
 
-SIMT_FN float mean_or(double sum, int n, float empty) { return n ? float(sum / double(n)) : empty; }
+SIMT_FN float mean_or_zero(double sum, int n) { return n ? float(sum / double(n)) : 0.0f; }
 
 SIMT_KERNEL_BOUNDS(kTeamBlock, 2) ternarize_kernel(Ternarize<float>::Args a) {
   const int64_t row = blockIdx.x;
@@ -60,10 +60,10 @@ SIMT_KERNEL_BOUNDS(kTeamBlock, 2) ternarize_kernel(Ternarize<float>::Args a) {
   positives = BlockTeam::all(positives, [](int u, int v) { return u + v; });
   negatives = BlockTeam::all(negatives, [](int u, int v) { return u + v; });
   if (threadIdx.x != 0) return;
-  if (a.positive_mean) a.positive_mean(row) = mean_or(positive, positives, a.empty);
-  if (a.negative_mean) a.negative_mean(row) = mean_or(negative, negatives, a.empty);
+  if (a.positive_mean) a.positive_mean(row) = mean_or_zero(positive, positives);
+  if (a.negative_mean) a.negative_mean(row) = mean_or_zero(negative, negatives);
   if (a.nonzero_mean)
-    a.nonzero_mean(row) = mean_or(positive + negative, positives + negatives, a.empty);
+    a.nonzero_mean(row) = mean_or_zero(positive + negative, positives + negatives);
 }
 
 SIMT_KERNEL_BOUNDS(kTeamBlock, 2)

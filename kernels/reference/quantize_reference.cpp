@@ -51,7 +51,7 @@ void ternarize(const typename Ternarize<T>::Args& a) {
       positive += above ? double(w) : 0.0, positives += above;
       negative -= below ? double(w) : 0.0, negatives += below;
     }
-    const auto mean = [&](double sum, int64_t n) { return n ? T(sum / double(n)) : a.empty; };
+    const auto mean = [](double sum, int64_t n) { return T(n ? sum / double(n) : 0.0); };
     if (a.positive_mean) a.positive_mean(row) = mean(positive, positives);
     if (a.negative_mean) a.negative_mean(row) = mean(negative, negatives);
     if (a.nonzero_mean) a.nonzero_mean(row) = mean(positive + negative, positives + negatives);

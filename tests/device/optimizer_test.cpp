@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 
+#include <apprentice/base/graph.h>
 #include <apprentice/core/tensor.h>
 #include <apprentice/nn/optimizer.h>
 #include <device/emulated.h>
@@ -35,9 +36,12 @@ struct Trained {
     optimizer = make({{.parameters = {{"a", a}, {"idle", idle}}, .weight_decay = 0.1},
                       {.parameters = {{"b", b}}, .lr_scale = 1 / 3.0}});
   }
-  void step(double lr, unsigned seed) {
+  void set_gradients(unsigned seed) {
     Rng rng(seed);
     for (Tensor* p : {&a, &b}) p->set_grad(Tensor::uniform({7, 5}, -1, 1, rng).to(p->device()));
+  }
+  void step(double lr, unsigned seed) {
+    set_gradients(seed);
     optimizer->step(lr);
   }
 };
@@ -81,4 +85,24 @@ TEST_CASE("an optimizer refuses parameters of two devices") {
   nn::Sgd optimizer({{.parameters = {{"a", a}, {"b", b}}}}, {});
   CHECK_THROWS_WITH(optimizer.step(1),
                     "optimizer: parameter b is on emulated:0, expected cpu as the others are");
+}
+
+TEST_CASE("a step that is recorded once follows learning rate and step number when launched") {
+  const Maker make = GENERATE(Maker(sgd), Maker(adam));
+  const Device device = emulated_device();
+  Trained here(make, {}), there(make, device);
+  there.set_gradients(7);
+  CHECK_THROWS_WITH(there.optimizer->apply_step(),
+                    "optimizer: apply_step() comes after prepare_step()");
+  there.optimizer->prepare_step(0.1);
+  const Graph graph(device, [&] { there.optimizer->apply_step(); });
+  graph.launch(current_stream(device));
+  here.step(0.1, 7);
+  for (const double lr : {0.05, 0.2}) {
+    there.optimizer->prepare_step(lr);
+    graph.launch(current_stream(device));
+    here.step(lr, 7);
+  }
+  CHECK(there.a.to_vector<float>() == here.a.to_vector<float>());
+  CHECK(there.b.to_vector<float>() == here.b.to_vector<float>());
 }

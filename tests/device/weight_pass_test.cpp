@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include <apprentice/base/graph.h>
 #include <apprentice/quant/quantizer.h>
 #include <device/emulated.h>
 
@@ -38,4 +39,30 @@ TEST_CASE("one pass on a device gives the codes, scales and zeros of the CPU, bi
     CHECK(got.scale.to_vector<float>() == expected.scale.to_vector<float>());
     CHECK(there[i].quantizer->take_flips() == 0);
   }
+}
+
+TEST_CASE("a recorded pass quantizes the weights of each launch and counts its flips") {
+  const Device device = emulated_device();
+  auto layers = layers_on(device);
+  quant::quantize_all(layers);
+  const Graph graph(device, [&] { quant::quantize_all(layers); });
+  std::vector<Tensor> codes;
+  for (auto& [quantizer, w] : layers) codes.push_back(quantizer->quantized(w).codes);
+  for (int launch = 0; launch < 2; ++launch) {
+    for (auto& [quantizer, w] : layers) {
+      auto values = w.to_vector<float>();
+      for (float& v : values) v = -v;
+      w.copy_from(Tensor::from(values, w.shape()));
+    }
+    graph.launch(current_stream(device));
+    for (size_t i = 0; i < layers.size(); ++i) {
+      CAPTURE(launch, layers[i].quantizer->name());
+      const auto expected = layers[i].quantizer->quantize(layers[i].weight);
+      CHECK(codes[i].to_vector<float>() == expected.codes.to_vector<float>());
+    }
+  }
+  // Both launches turned every code that is not 0 round.
+  const std::vector<double> zeros = quant::zero_parts(layers);
+  for (size_t i = 0; i < layers.size(); ++i)
+    CHECK(layers[i].quantizer->take_flips() == Approx(1 - zeros[i]));
 }
