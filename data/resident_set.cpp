@@ -12,7 +12,7 @@ namespace apprentice::data {
 namespace {
 
 /// Bytes of one copy, which go through pinned memory as a piece.
-constexpr size_t kPiece = size_t(64) << 20;
+constexpr size_t kPiece = size_t(16) << 20;
 
 /// `bytes` at `from` in a tensor of the device.
 Tensor upload(const void* from, const Shape& shape, Dtype dtype, Device device) {
