@@ -10,13 +10,38 @@ if(NOT APPRENTICE_CUDNN MATCHES "^(AUTO|ON|OFF)$")
   message(FATAL_ERROR "APPRENTICE_CUDNN is '${APPRENTICE_CUDNN}', expected AUTO, ON or OFF")
 endif()
 
-# Looks for the header and the library, by its plain name and by that of the file it is loaded by.
+# Folders of the Python packages that bring NVIDIA's libraries, PyTorch's for instance.
+function(apprentice_python_folders result)
+  set(found "")
+  find_program(APPRENTICE_PYTHON python3)
+  mark_as_advanced(APPRENTICE_PYTHON)
+  if(APPRENTICE_PYTHON)
+    execute_process(COMMAND ${APPRENTICE_PYTHON} -c
+"import importlib.util as u
+spec = u.find_spec('nvidia')
+print(';'.join(spec.submodule_search_locations or []) if spec else '')"
+                    OUTPUT_VARIABLE found ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE)
+  endif()
+  set(folders "")
+  foreach(folder IN LISTS found)
+    list(APPEND folders ${folder}/cudnn ${folder}/cu${CUDAToolkit_VERSION_MAJOR})
+  endforeach()
+  set(${result} ${folders} PARENT_SCOPE)
+endfunction()
+
+# Looks for the header and the library, the latter by its plain name and by that of the file that is
+# loaded: beside each other where CUDNN_PATH says, in the usual places, and in Python's.
 function(apprentice_find_vendor name header library so)
   set(hints ${CUDNN_PATH} $ENV{CUDNN_PATH})
+  apprentice_python_folders(python)
   find_path(APPRENTICE_${name}_INCLUDE ${header} HINTS ${hints} ${CUDAToolkit_INCLUDE_DIRS}
-            PATH_SUFFIXES include)
+            PATHS ${python} PATH_SUFFIXES include)
+  if(APPRENTICE_${name}_INCLUDE)
+    cmake_path(GET APPRENTICE_${name}_INCLUDE PARENT_PATH beside)
+  endif()
   find_library(APPRENTICE_${name}_LIBRARY NAMES ${so} ${library}
-               HINTS ${hints} ${CUDAToolkit_LIBRARY_DIR} PATH_SUFFIXES lib lib64)
+               HINTS ${hints} ${beside} ${CUDAToolkit_LIBRARY_DIR} PATHS ${python}
+               PATH_SUFFIXES lib lib64)
   mark_as_advanced(APPRENTICE_${name}_INCLUDE APPRENTICE_${name}_LIBRARY)
 endfunction()
 
@@ -38,6 +63,9 @@ if(APPRENTICE_HAVE_CUDA)
     if(APPRENTICE_CUDNN_INCLUDE)
       set(version "")
       foreach(part MAJOR MINOR PATCHLEVEL)
+        if(NOT EXISTS ${APPRENTICE_CUDNN_INCLUDE}/cudnn_version.h)
+          break()
+        endif()
         file(STRINGS ${APPRENTICE_CUDNN_INCLUDE}/cudnn_version.h line
              REGEX "^#define CUDNN_${part} +[0-9]+")
         string(REGEX REPLACE ".* ([0-9]+).*" "\\1" number "${line}")

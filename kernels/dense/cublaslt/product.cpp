@@ -71,7 +71,11 @@ Product::Product(const GemmProblem& p) : problem_(p) {
   };
   set(CUBLASLT_MATMUL_DESC_TRANSA, op(p.first()));
   set(CUBLASLT_MATMUL_DESC_TRANSB, op(p.second()));
-  if (p.bias) set(CUBLASLT_MATMUL_DESC_EPILOGUE, uint32_t(CUBLASLT_EPILOGUE_BIAS));
+  if (p.bias) {
+    set(CUBLASLT_MATMUL_DESC_EPILOGUE, uint32_t(CUBLASLT_EPILOGUE_BIAS));
+    // The heuristics look at how the address is aligned, and at nothing else of it.
+    set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, reinterpret_cast<const void*>(p.alignment[2]));
+  }
   first_ = make_layout(p.first());
   second_ = make_layout(p.second());
   out_ = make_layout(p.out());
