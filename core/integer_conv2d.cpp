@@ -1,5 +1,7 @@
 #include <apprentice/core/integer_conv2d.h>
 
+#include <utility>
+
 #include <apprentice/base/error.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/kernels/codes_to_bytes.h>
@@ -17,9 +19,20 @@ Tensor bytes_of(const Tensor& codes) {
   return bytes;
 }
 
+/// Canonical codes, on the host, where kernels of every device take them.
+template <int Bits>
+Tensor packed(const Tensor& weight) {
+  const int64_t out = weight.size(0), taps = weight.numel() / out;
+  const Tensor codes = weight.to(Device{}).to(Dtype::i8);
+  Tensor bytes = Tensor::empty({out, kernels::packed_row_bytes(Bits, taps)}, Dtype::u8, Device{});
+  kernels::pack_codes<Bits>({codes.data<int8_t>(), {out, taps}}, bytes.data<uint8_t>());
+  return bytes;
+}
+
 /// Undefined if only the reference takes the problem and that does not do.
 template <int Bits>
-Tensor run(const Tensor& x, const Tensor& weight, const Conv2dOptions& o, bool reference_does) {
+Tensor run(const Tensor& x, const Tensor& weight, const Conv2dOptions& o, bool reference_does,
+           IntegerWeights* kept) {
   using Op = kernels::LowbitConv2d<Bits>;
   const int64_t out = weight.size(0), taps = weight.numel() / out;
   typename Op::Args args;
@@ -39,22 +52,28 @@ Tensor run(const Tensor& x, const Tensor& weight, const Conv2dOptions& o, bool r
 
   const bool given = o.codes.x_bytes && o.codes.x_bytes.shape() == x.shape();
   const Tensor image = given ? o.codes.x_bytes : bytes_of(x);
-  // Kernels of every device take the canonical codes on the host.
-  const Tensor codes = weight.to(Device{}).to(Dtype::i8);
-  Tensor packed = Tensor::empty({out, kernels::packed_row_bytes(Bits, taps)}, Dtype::u8, Device{});
-  kernels::pack_codes<Bits>({codes.data<int8_t>(), {out, taps}}, packed.data<uint8_t>());
-  Tensor sums = x.new_empty({x.size(0), height, width, out});
+  Tensor sums = x.new_empty({x.size(0), height, width, out}), codes;
   args.x = image.view<uint8_t, 4>();
-  args.weight.data = packed.data<uint8_t>();
   args.acc_f32 = sums.view<float, 4>();
+  const bool made = kept && kept->prepacked && kept->kernel == kernel.name;
+  if (!made) {
+    codes = packed<Bits>(weight);
+    args.weight.data = std::as_const(codes).data<uint8_t>();
+  }
+  if (kept && !made && kernel.prepack && !x.device().is_cpu()) {
+    const DeviceGuard there(x.device());
+    *kept = {kernel.name, kernel.prepack(args)};
+  }
+  if (kept) args.prepacked = kept->prepacked.get();
   kernel.run(args, stream);
   return sums;
 }
 
-Tensor run(const Tensor& x, const Tensor& weight, const Conv2dOptions& o, bool reference_does) {
+Tensor run(const Tensor& x, const Tensor& weight, const Conv2dOptions& o, bool reference_does,
+           IntegerWeights* kept = nullptr) {
   NoGrad no_grad;
-  if (o.codes.max_weight == 1) return run<2>(x, weight, o, reference_does);
-  return run<4>(x, weight, o, reference_does);
+  if (o.codes.max_weight == 1) return run<2>(x, weight, o, reference_does, kept);
+  return run<4>(x, weight, o, reference_does, kept);
 }
 
 bool fits(int64_t max_x, int64_t max_weight) {
@@ -64,7 +83,7 @@ bool fits(int64_t max_x, int64_t max_weight) {
 }  // namespace
 
 Tensor integer_conv2d(const Tensor& x, int64_t max_x, const Tensor& weight, int64_t max_weight,
-                      const Conv2dOptions& options) {
+                      const Conv2dOptions& options, IntegerWeights* kept) {
   check<ShapeError>(x.rank() == 4 && weight.rank() == 4 && options.groups > 0 &&
                         weight.size(0) % options.groups == 0 &&
                         x.size(3) == weight.size(3) * options.groups,
@@ -80,7 +99,7 @@ Tensor integer_conv2d(const Tensor& x, int64_t max_x, const Tensor& weight, int6
       max_weight);
   Conv2dOptions bounded = options;
   bounded.codes = {max_x, max_weight};
-  return run(x, weight, bounded, true);
+  return run(x, weight, bounded, true, kept);
 }
 
 Tensor fast_integer_conv2d(const Tensor& x, const Tensor& weight, const Conv2dOptions& options) {

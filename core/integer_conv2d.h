@@ -1,8 +1,19 @@
 #pragma once
 
+#include <memory>
+#include <string>
+
 #include <apprentice/core/ops/conv2d.h>
+#include <apprentice/kernels/kernel_table.h>
 
 namespace apprentice {
+
+/// Weights as the kernel of another device than the CPU reads them: filled by the first call that is
+/// given one, and read by the next ones, whose weights must hold the same.
+struct IntegerWeights {
+  std::string kernel;
+  std::shared_ptr<const kernels::Prepacked> prepacked;
+};
 
 /// Convolution of codes by the low-bit kernels, summed in s32: exact where the sums of conv2d would
 /// not fit f32 any more. Outside the graph.
@@ -13,7 +24,7 @@ namespace apprentice {
 /// ConfigError if the codes are larger, or if a sum could leave s32: kh kw c/groups max_x
 /// max_weight must be below 2^31. ShapeError as conv2d.
 Tensor integer_conv2d(const Tensor& x, int64_t max_x, const Tensor& weight, int64_t max_weight,
-                      const Conv2dOptions& options = {});
+                      const Conv2dOptions& options = {}, IntegerWeights* kept = nullptr);
 
 /// The same with the bounds of options.codes, or undefined where that is not allowed or not faster
 /// than a convolution in f32: no bounds, larger ones, x not f32, or none but the reference kernel

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include <apprentice/base/view.h>
+#include <apprentice/kernels/number.h>
 
 namespace apprentice::kernels {
 
@@ -20,7 +21,7 @@ struct OrderedPool {
   static constexpr std::string_view types = std::is_same_v<T, float> ? "f32" : "u8";
   struct Args {
     View4<const T> x;
-    float step = 1;
+    Number<float> step = 1;
     View2<float> y;
   };
 };

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include <apprentice/core/integer_conv2d.h>
 #include <apprentice/nn/batch_norm2d.h>
 #include <apprentice/nn/conv2d.h>
 #include <apprentice/nn/observation.h>
@@ -45,8 +46,9 @@ class ActivationTransform {
 ///     the clamp to [0, max_code] is the ReLU (of a signed output, its range). Integers that could
 ///     reach 2^24, where f32 stops being exact, are summed in s32 (core/integer_conv2d.h);
 ///     ConfigError if its limits are passed. On another device than the CPU integers are summed in
-///     s32 wherever the kernels take them, and the host works out the epilogue's constants. In f64,
-///     which has no epilogue, the way of train mode is taken.
+///     s32 wherever the kernels take them, and the host works out the epilogue's constants at the
+///     first forward of an evaluation. In f64, which has no epilogue, the way of train mode is
+///     taken.
 class ConvBn2d final : public Module {
  public:
   struct Options {
@@ -76,7 +78,13 @@ class ConvBn2d final : public Module {
   };
   Constants fold(const Scaled& x, const EffectiveWeight& weight, const Scaled& residual,
                  float r) const;
-  Tensor sums(const Scaled& x, const Tensor& data, int64_t max_code) const;
+  struct Kept;
+  Tensor sums(const Scaled& x, const Tensor& data, int64_t max_code,
+              IntegerWeights& integers_kept) const;
+  std::shared_ptr<Kept> make_kept(const Scaled& x, const EffectiveWeight& weight,
+                                  const Scaled& residual) const;
+  std::shared_ptr<Kept> kept_for(const Scaled& x, const EffectiveWeight& weight,
+                                 const Scaled& residual);
   Scaled normalized(const Tensor& sums, BatchNormOptions extra);
   Scaled forward_graph(const Scaled& x, const EffectiveWeight& weight, const Scaled& residual);
   Scaled forward_folded(const Scaled& x, const EffectiveWeight& weight, const Scaled& residual);
@@ -87,6 +95,7 @@ class ConvBn2d final : public Module {
   std::shared_ptr<BatchNorm2d> bn_;
   std::shared_ptr<ActivationTransform> activation_;
   Observer observer_;
+  std::shared_ptr<Kept> kept_;
 };
 
 }  // namespace apprentice::nn

@@ -122,6 +122,7 @@ void Module::load_state_dict(const StateDict& state) {
 
 void Module::train(bool on) {
   training_ = on;
+  ++mode_changes_;
   for (const auto& [name, child] : children_) child->train(on);
 }
 

@@ -31,7 +31,8 @@ Tensor real(const EffectiveWeight& weight);
 class Parametrization {
  public:
   virtual ~Parametrization() = default;
-  /// Differentiable back to `parameter` (by the surrogate gradient that it states).
+  /// Differentiable back to `parameter` (by the surrogate gradient that it states). In eval mode a
+  /// function of tensors that the layer has registered alone: layers keep what they make of it.
   virtual EffectiveWeight apply(const Tensor& parameter, bool training) const = 0;
 };
 
@@ -61,6 +62,8 @@ class Module {
   void train(bool on = true);
   void eval() { train(false); }
   bool training() const { return training_; }
+  /// How often one of these was called.
+  uint64_t mode_changes() const { return mode_changes_; }
   /// Converts parameters and buffers to f32 or f64 (for gradient checks). Handles taken before are
   /// no longer this module's.
   void to(Dtype dtype);
@@ -106,6 +109,7 @@ class Module {
   std::vector<std::pair<std::string, std::shared_ptr<Module>>> children_;
   std::map<std::string, std::shared_ptr<const Parametrization>> parametrizations_;
   bool training_ = true;
+  uint64_t mode_changes_ = 0;
 };
 
 /// A module that maps one tensor to one: what Sequential and trainers take.

@@ -27,7 +27,8 @@ Tensor GlobalAvgPool2d::forward(const Scaled& x) {
   if (needs_grad({x.data})) return real({global_avg_pool2d(x.data), x.step, x.max_code});
   const auto map = x.data.view<float, 4>();
   Tensor y = x.data.new_empty({map.size(0), map.size(3)});
-  kernels::launch<kernels::OrderedPool<float>>({map, float(x.step.item()), y.view<float, 2>()},
+  const auto step = kernels::Number<float>::in(x.step.flat<float>().data);
+  kernels::launch<kernels::OrderedPool<float>>({map, step, y.view<float, 2>()},
                                                current_stream(x.data.device()));
   return y;
 }

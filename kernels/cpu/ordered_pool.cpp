@@ -10,7 +10,7 @@ namespace {
 template <class T>
 void run(const OrderedPoolSimd& simd, const typename OrderedPool<T>::Args& args) {
   const int64_t n = args.x.size(0), pixels = args.x.size(1) * args.x.size(2), c = args.x.size(3);
-  const float factor = args.step / float(pixels);
+  const float factor = args.step.get() / float(pixels);
   for_each_task(n, [&](int64_t i) {
     const T* x = args.x.data + i * pixels * c;
     float* y = args.y.data + i * c;

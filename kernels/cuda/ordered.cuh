@@ -153,8 +153,9 @@ struct CodeSource {
 };
 struct ScaledTarget {
   float* y;
-  float factor;
-  SIMT_FN void store(int32_t sum, int64_t at) const { y[at] = float(sum) * factor; }
+  Number<float> step;
+  float pixels;
+  SIMT_FN void store(int32_t sum, int64_t at) const { y[at] = float(sum) * (step.get() / pixels); }
 };
 
 /// x as [n, pixels, c], whose axis is summed.
@@ -169,7 +170,7 @@ void ordered_pool(const typename OrderedPool<T>::Args& args, simt::Stream stream
   const ReduceTiles tiles = reduce_tiles(sizes, /*most=*/1);
   simt::launch(reduce_tiles_kernel<CodeSource<T>, ScaledTarget>, tiles.blocks(), kTeamBlock, 0,
                stream, CodeSource<T>{args.x.data, sizes[1], sizes[2]},
-               ScaledTarget{args.y.data, args.step / float(sizes[1])}, tiles);
+               ScaledTarget{args.y.data, args.step, float(sizes[1])}, tiles);
 }
 
 }  // namespace apprentice::kernels::SIMT_NS

@@ -10,7 +10,7 @@ namespace {
 template <class T>
 void run(const typename OrderedPool<T>::Args& args, Stream) {
   const int64_t pixels = args.x.size(1) * args.x.size(2);
-  const float factor = args.step / float(pixels);
+  const float factor = args.step.get() / float(pixels);
   for (int64_t n = 0; n < args.x.size(0); ++n) {
     for (int64_t c = 0; c < args.x.size(3); ++c) {
       int32_t sum = 0;

@@ -115,8 +115,10 @@ void check_pool(const Sizes& s) {
   const std::array<int64_t, 2> y_sizes{s[0], s[3]};
   Both<T> x(testing::random_integers<T>(count(s), 0, 255, 5));
   Both<float> y(std::vector<float>(size_t(s[0] * s[3])));
+  const Both<float> step({0.37f});  // which no host needs to know
+  const auto there = Number<float>::in(step.on_device(std::array<int64_t, 1>{1}).data);
   launch<OrderedPool<T>>({x.on_host(s), 0.37f, y.on_host(y_sizes)});
-  const typename OrderedPool<T>::Args args{x.on_device(s), 0.37f, y.on_device(y_sizes)};
+  const typename OrderedPool<T>::Args args{x.on_device(s), there, y.on_device(y_sizes)};
   SIMT_NS::ordered_pool<T>(args, nullptr);
   CHECK(y.got() == y.host);
 }

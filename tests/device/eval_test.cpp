@@ -4,6 +4,7 @@
 
 #include <apprentice/base/files.h>
 #include <apprentice/core/autograd.h>
+#include <apprentice/core/ops/arithmetic.h>
 #include <apprentice/nn/eval_mode.h>
 #include <apprentice/quant/pack.h>
 #include <apprentice/quant/prepare.h>
@@ -94,4 +95,44 @@ TEST_CASE("evaluating on a device counts as the CPU does, and packing from there
   quant::pack(*network, info, folder / "device", options);
   CHECK(network->device() == emulated_device());
   CHECK(read_file(folder / "device") == read_file(folder / "cpu"));
+}
+
+TEST_CASE(
+    "an evaluation waits for its device in the first forward only, and notices what changes") {
+  const Tensor x = test::colours_batch(2).x, there = x.to(emulated_device());
+  const auto network = calibrated("resnet8", "ttq", 2, 8, x);
+  const auto same_network = calibrated("resnet8", "ttq", 2, 8, x);
+  network->to(emulated_device());
+  const nn::EvalMode eval(*network), same_eval(*same_network);
+  const NoGrad no_grad;
+  const Tensor first = network->forward(there);
+  const int64_t waits = emulated_waits();
+  const Tensor second = network->forward(there);
+  CHECK(emulated_waits() == waits);
+  CHECK(same(second, first));
+
+  Tensor before = first;
+  const auto check_noticed = [&](const char* name) {
+    CAPTURE(name);
+    const Tensor now = network->forward(there);
+    CHECK_FALSE(same(now, before));
+    CHECK(same(now, same_network->forward(x)));
+    before = now;
+  };
+  for (const char* name : {"layer2.0.conv1.act_scale", "layer2.0.conv2.weight_scale",
+                           "layer3.0.bn2.running_var", "layer1.0.bn1.weight"}) {
+    for (const auto& each : {network, same_network}) {
+      Tensor tensor = each->state_dict().at(name);
+      tensor.copy_from((tensor * 3.0).detach());
+    }
+    check_noticed(name);
+  }
+  const char* moved = "layer3.0.conv1.weight";
+  network->to(Device{});
+  for (const auto& each : {network, same_network}) {
+    Tensor weight = each->state_dict().at(moved);
+    weight.copy_from(-weight.clone());
+  }
+  network->to(emulated_device());
+  check_noticed(moved);
 }
