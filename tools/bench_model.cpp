@@ -15,6 +15,7 @@
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/ops/arithmetic.h>
 #include <apprentice/core/ops/loss.h>
+#include <apprentice/core/precision.h>
 #include <apprentice/models/registry.h>
 #include <apprentice/nn/optimizer.h>
 #include <apprentice/packed/packed_network.h>
@@ -37,12 +38,13 @@ struct Options {
   ModelArgument model;
   std::string teacher;
   std::string weights;  ///< quantizer of random weights; "": none
+  std::string precision = "f32";
   int w_bits = 2, a_bits = 8;
   int64_t size = 0;  ///< pixels a side; 0: as the architecture says
   int64_t batch = 128;
   int64_t repetitions = 5;
   double seconds = 3;
-  bool graph = false;               ///< time launches of a recorded forward
+  bool graph = false;               ///< time launches of recorded work
   bool layers = false, md = false;  ///< packed networks: times of the layers, as Markdown
 };
 
@@ -70,14 +72,18 @@ void prepare(Options& o) {
   check<UsageError>(!o.graph || !o.device.is_cpu(), "--graph needs a device other than the CPU");
 }
 
-/// Times of work that is given to the device's current stream.
-Timing time_work(const Options& o, const std::function<void()>& run) {
-  if (o.device.is_cpu()) return time_runs(run, o.seconds, o.repetitions, false);
-  if (!o.graph) return time_on_device(run, o.device, o.seconds, o.repetitions);
-  run();  // what is chosen and taken once is no part of the graph
+/// Times of `before`, and of the work that `run` gives to the device's current stream, anew or as a
+/// graph.
+Timing time_work(
+    const Options& o, const std::function<void()>& run,
+    const std::function<void()>& before = [] {}) {
+  const auto whole = [&] { before(), run(); };
+  if (o.device.is_cpu()) return time_runs(whole, o.seconds, o.repetitions, false);
+  if (!o.graph) return time_on_device(whole, o.device, o.seconds, o.repetitions);
+  whole();  // what is chosen and taken once is no part of the graph
   const Graph graph(o.device, run);
-  return time_on_device([&] { graph.launch(current_stream(o.device)); }, o.device, o.seconds,
-                        o.repetitions);
+  const auto launch = [&] { before(), graph.launch(current_stream(o.device)); };
+  return time_on_device(launch, o.device, o.seconds, o.repetitions);
 }
 
 Tensor random_images(int64_t n, int64_t height, int64_t width) {
@@ -121,6 +127,7 @@ Json json_of(const Options& o, const std::string& what, const Timing& t) {
   return {{"what", what},
           {"device", o.device.str()},
           {"graph", o.graph},
+          {"precision", o.precision},
           {"threads", omp_get_max_threads()},
           {"batch", o.batch},
           {"median_ms", t.median * 1e3},
@@ -220,8 +227,9 @@ Timing time_step(const Options& o, nn::TensorModule& student, nn::TensorModule* 
   for (size_t i = 0; i < labels.size(); ++i) labels[i] = int64_t(i) % kClasses;
   const Tensor y = Tensor::from(labels, {o.batch}).to(o.device);
   nn::Sgd sgd({{student.named_parameters(), 1, 1e-4}}, {.momentum = 0.9});
+  const Precision precision = parse_precision(o.precision);
   const auto step = [&] {
-    sgd.zero_grad();
+    const PrecisionGuard guard(precision);
     const Tensor logits = student.forward(x);
     Tensor loss = cross_entropy(logits, y);
     if (teacher) {
@@ -235,9 +243,10 @@ Timing time_step(const Options& o, nn::TensorModule& student, nn::TensorModule* 
              kl_divergence(logits, target, kTemperature) * (0.5 * kTemperature * kTemperature);
     }
     loss.backward();
-    sgd.step(1e-3);
+    sgd.apply_step();
+    sgd.zero_grad();
   };
-  return time_work(o, step);
+  return time_work(o, step, [&] { sgd.prepare_step(1e-3); });
 }
 
 int run_step(Options& o) {
@@ -284,6 +293,12 @@ std::function<int()> add_bench_step(CLI::App& app) {
   app.add_option("arch", o->model.model, "Architecture to train")->required();
   app.add_option("--teacher", o->teacher, "Architecture of a frozen teacher");
   add_quantizer_options(app, *o, "Train quantized weights");
+  app.add_option("--precision", o->precision,
+                 "What factors of products may be rounded to on a device: f32, tf32, bf16")
+      ->check(CLI::IsMember({"f32", "tf32", "bf16"}))
+      ->capture_default_str();
+  app.add_flag("--graph", o->graph,
+               "Record a step on a device as a graph, and time the graph's launches");
   add_timing_options(app, *o);
   return [o] { return run_step(*o); };
 }

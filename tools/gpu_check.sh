@@ -106,10 +106,13 @@ step 'distillation, packed, verified' distil.log distil && {
   row 'top-1 of the last epoch' "$(tail -n 1 "$out/run/summary.csv" | cut -d, -f6) %" 0
   row 'images/s in training' "$(tail -n 1 "$out/run/summary.csv" | cut -d, -f8)" 0
 }
-bench 'ResNet-20 step, batch 512' step.json step resnet20 --batch 512
-bench 'ResNet-56 to ResNet-20 step, batch 512' distil_step.json step resnet20 --teacher resnet56 --batch 512
+for precision in f32 bf16; do
+  bench "ResNet-20 step, $precision, batch 512" "step_$precision.json" step resnet20 --graph --precision $precision --batch 512
+  bench "ResNet-56 to ResNet-20 step, $precision, batch 512" "distil_step_$precision.json" step resnet20 --teacher resnet56 \
+    --graph --precision $precision --batch 512
+done
 for batch in 1 512; do
-  bench "packed ResNet-18, batch $batch" "packed$batch.json" model resnet18 --weights twn --a-bits 8 --batch "$batch"
+  bench "packed ResNet-18, batch $batch" "packed$batch.json" model resnet18 --weights twn --a-bits 8 --graph --batch "$batch"
 done
 step 'kernels, verified and timed' bench.md "$apprentice" bench kernels --device cuda --md --shapes resnet18 --shapes resnet20 \
   --shapes gemm --shapes gemv

@@ -34,3 +34,21 @@ TEST_CASE("what only the CPU has is refused for a device") {
   CHECK(flushed.code == 2);
   CHECK_THAT(flushed.err, Contains("--flush is for the caches of the CPU"));
 }
+
+TEST_CASE("a training step of a device is timed, given anew or as a graph") {
+  const std::string step =
+      "bench step resnet8 --teacher resnet8 --weights twn --device emulated --batch 2 --size 8 -r "
+      "1 "
+      "--seconds 0.01 --json ";
+  for (const bool graph : {false, true}) {
+    const Called called = call(step + (graph ? "--graph --precision bf16" : ""));
+    INFO(called.err);
+    REQUIRE(called.code == 0);
+    CHECK(called.json()["device"] == "emulated:0");
+    CHECK(called.json()["graph"] == graph);
+    CHECK(called.json()["precision"] == (graph ? "bf16" : "f32"));
+  }
+  const Called here = call("bench step resnet8 --batch 2 --graph");
+  CHECK(here.code == 2);
+  CHECK_THAT(here.err, Contains("--graph needs a device other than the CPU"));
+}
