@@ -30,7 +30,8 @@ Recipe recipe_of(const std::string& weights, const std::string& scheme) {
   return recipe;
 }
 
-/// Bytes of the weights and optimizers that a run ends with, and how many graphs it launched.
+/// Bytes of the weights and optimizers that a run ends with, with its loss on the test set, and
+/// how many graphs it launched.
 std::pair<std::string, int64_t> ending(const Recipe& recipe, const std::string& output,
                                        bool graph) {
   TrainerParts parts;
@@ -50,7 +51,8 @@ std::pair<std::string, int64_t> ending(const Recipe& recipe, const std::string& 
   const TrainResult result = train(parts, options);
   CHECK(result.steps == 6);
   return {read_file(result.checkpoint + "/model.safetensors") +
-              read_file(result.checkpoint + "/optimizer.safetensors"),
+              read_file(result.checkpoint + "/optimizer.safetensors") +
+              fmt::format("{}", result.test.loss),
           emulated_graph_launches() - before};
 }
 
