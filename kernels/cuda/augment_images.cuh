@@ -18,17 +18,20 @@ inline constexpr int kPicturePart = 12 * kPictureThreads;
 SIMT_KERNEL_BOUNDS(kPictureThreads, 4)
 augment_images_kernel(SIMT_GRID_CONSTANT const AugmentImages::Args a, int64_t parts,
                       int64_t parts_each) {
-  SIMT_SHARED(Transform, drawn, 1);
+  SIMT_SHARED(int32_t, drawn, 3);
   const int height = int(a.x.size(1)), width = int(a.x.size(2));
   const int64_t numbers = int64_t(height) * width * 3;
   for (int64_t part = blockIdx.x; part < parts; part += gridDim.x) {
     const int64_t n = part / parts_each, id = a.ids.data[n], first = part % parts_each;
     if (threadIdx.x == 0) {
-      drawn[0] = a.transform(id);
+      const Transform t = a.transform(id);
+      drawn[0] = t.dy;
+      drawn[1] = t.dx;
+      drawn[2] = t.mirror;
       if (first == 0) a.y.data[n] = a.labels.data[id];
     }
     simt::sync_block();
-    const Transform t = drawn[0];
+    const Transform t{drawn[0], drawn[1], drawn[2] != 0};
     const uint8_t* picture = a.pixels.data + id * numbers;
     float* x = a.x.data + n * numbers;
     const int64_t rest = numbers - first * kPicturePart;
