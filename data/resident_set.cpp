@@ -62,6 +62,10 @@ Batch ResidentSet::make_batch(const std::vector<int64_t>& ids, const Augmentatio
   Tensor there = Tensor::empty({int64_t(request.size())}, Dtype::i64, device_);
   const Stream stream = current_stream(device_);
   copy_bytes(there.bytes(), device_, request.data(), {}, request.size() * sizeof(int64_t), stream);
+  // The set is of the stream that it was copied in.
+  for (const Tensor* part : {&pixels_, &labels_})
+    if (part->numel() > 0)
+      device_allocator(device_).used_in(const_cast<std::byte*>(part->bytes()), stream);
   Batch batch = empty_batch(*set_, ids, epoch, device_);
   const int64_t* numbers = std::as_const(there).flat<int64_t>().data;
   kernels::launch<kernels::AugmentImages>({.pixels = std::as_const(pixels_).view<uint8_t, 4>(),

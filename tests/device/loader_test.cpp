@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include <apprentice/base/stream.h>
 #include <apprentice/data/find.h>
 #include <apprentice/data/loader.h>
 #include <apprentice/data/resident_set.h>
@@ -47,4 +48,20 @@ TEST_CASE("a set on a device refuses samples that it does not hold") {
       emulated_device());
   CHECK_THROWS_WITH(set.make_batch({1, 5}), Catch::Contains("got sample 5, expected 0 to 4"));
   CHECK(set.make_batch({4}).labels.item() == 4);
+}
+
+TEST_CASE("batches of a set on a device may be made in any stream, and outlive the set") {
+  const Device device = emulated_device();
+  const auto set =
+      std::make_shared<const data::ImageSet>(data::load_dataset("shapes10:9", "train"));
+  const OwnedStream other(device);
+  auto resident = std::make_unique<data::ResidentSet>(set, device);
+  data::Batch batch;
+  {
+    const StreamGuard guard(other.get());
+    batch = resident->make_batch({3, 8, 1}, data::augmentation("shift_mirror"), 5, 2);
+    resident.reset();
+    synchronize(other.get());
+  }
+  CHECK(equal(batch, data::make_batch(*set, {3, 8, 1}, data::augmentation("shift_mirror"), 5, 2)));
 }
