@@ -21,9 +21,9 @@ struct Batch {
   Batch to(Device device) const;
 };
 
-/// Samples `ids` of `set`, in that order, on the CPU, as the loader would give them in `epoch` under
-/// `seed`. Error if an id is not in the set or its label is no class; ShapeError if the sizes of the
-/// set do not agree.
+/// Samples `ids` of `set`, in that order, on the CPU, as the loader would give them in `epoch`
+/// under `seed`. Error if an id is not in the set or its label is no class; ShapeError if the sizes
+/// of the set do not agree.
 Batch make_batch(const ImageSet& set, const std::vector<int64_t>& ids,
                  const Augmentation& augmentation = {}, uint64_t seed = 0, int64_t epoch = 0);
 

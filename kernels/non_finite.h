@@ -9,7 +9,7 @@
 
 namespace apprentice::kernels {
 
-/// Counts the NaNs and infinities of many tensors at once. The counts are added to what is there, so
+/// Counts the NaNs and infinities of many tensors at once. Counts are added to what is there, so
 /// that one look tells of all the steps since they were set to 0:
 ///   counts[i] += how many elements of tensors[i] are not finite
 ///   total[0]  += the sum of these

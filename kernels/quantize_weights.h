@@ -18,7 +18,7 @@ namespace apprentice::kernels {
 ///   w, codes  [rows, k]; codes held in f32
 ///   scale     [rows], or absent
 ///   zeros     [1], or absent: += how many codes are 0
-///   flips     [2], or absent: += how many codes have another sign (-, 0, +) than what `codes` held,
+///   flips     [2], or absent: += how many codes have another sign (-, 0, +) than `codes` held,
 ///             and += how many codes there are
 /// Sums in double, mean and max rounded to f32 once. The counts are added to what is there, so one
 /// look tells of all the steps since they were set to 0. The list is host memory, read before run()
