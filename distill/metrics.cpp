@@ -4,6 +4,7 @@
 #include <chrono>
 #include <numeric>
 
+#include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/ops/loss.h>
@@ -28,6 +29,7 @@ Metrics evaluate(const std::function<Tensor(const Tensor&)>& forward, const data
                  const EvaluateOptions& options) {
   check(options.batch > 0, "evaluate: batch is {}, expected at least 1", options.batch);
   const NoGrad no_grad;
+  const MemoryLabel label("evaluation");
   const int64_t images = options.images > 0 ? std::min(options.images, set.count) : set.count;
   const auto start = std::chrono::steady_clock::now();
   Metrics metrics;

@@ -19,6 +19,7 @@ StepResult StepGraph::run(const data::Batch& batch,
   inputs_.x.copy_from(batch.x);
   inputs_.labels.copy_from(batch.labels);
   graph_->launch(current_stream(device_));
+  ++launches_;
   return result_;
 }
 

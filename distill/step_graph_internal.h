@@ -18,6 +18,7 @@ class StepGraph {
   /// What `work(batch)` gives. The result's tensors are those of the latest step.
   StepResult run(const data::Batch& batch,
                  const std::function<StepResult(const data::Batch&)>& work);
+  int64_t launches() const { return launches_; }
 
  private:
   static constexpr int kStepsBefore = 2;
@@ -26,6 +27,7 @@ class StepGraph {
 
   Device device_;
   int before_ = 0;
+  int64_t launches_ = 0;
   data::Batch inputs_;  ///< of the recorded work; in the size of the first batch
   StepResult result_;
   std::optional<Graph> graph_;

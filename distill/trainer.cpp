@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 
+#include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
 #include <apprentice/base/files.h>
 #include <apprentice/base/text.h>
@@ -77,6 +78,7 @@ class Trainer {
     return {.test = test_metrics_,
             .best_top1 = state_.best_top1,
             .steps = state_.step,
+            .recorded_steps = graph_ ? graph_->launches() : 0,
             .train_images_per_s = train_seconds_ > 0 ? double(trained_images_) / train_seconds_ : 0,
             .checkpoint = folder_->checkpoints().last()};
   }
@@ -160,6 +162,7 @@ class Trainer {
   StepResult compute_step(const data::Batch& batch,
                           const std::function<void(const StepResult&)>& on_loss = nullptr) {
     const PrecisionGuard precision(precision_);
+    const MemoryLabel label("training step");
     StepResult result =
         method_->step(batch, {.step = state_.step, .steps = steps_, .epoch = state_.epoch});
     if (on_loss) on_loss(result);

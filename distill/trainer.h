@@ -49,6 +49,7 @@ struct TrainResult {
   Metrics test;          ///< after the last epoch
   double best_top1 = 0;  ///< percent, over all epochs
   int64_t steps = 0;
+  int64_t recorded_steps = 0;     ///< of this process, that were launched as a graph
   double train_images_per_s = 0;  ///< over the steps of this process
   std::string checkpoint;         ///< path of the last one
 };

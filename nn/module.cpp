@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
 #include <apprentice/base/text.h>
 #include <apprentice/core/autograd.h>
@@ -135,6 +136,7 @@ void Module::to(Dtype dtype) {
 }
 
 void Module::to(Device device) {
+  const MemoryLabel label("parameters");
   for (auto& [name, tensor] : parameters_) move_to(tensor, device);
   for (auto& [name, tensor] : buffers_) move_to(tensor, device);
   for (const auto& [name, child] : children_) child->to(device);

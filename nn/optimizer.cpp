@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
 #include <apprentice/base/stream.h>
 #include <apprentice/kernels/kernel_table.h>
@@ -92,6 +93,7 @@ void Optimizer::load_state(const StateDict& state) {
 }
 
 std::vector<std::vector<Tensor>> Optimizer::zeros_like_parameters() const {
+  const MemoryLabel label("optimizer");
   std::vector<std::vector<Tensor>> all;
   for (const ParameterGroup& group : groups_) {
     all.emplace_back();

@@ -16,7 +16,5 @@ inline Device emulated_device() {
 
 /// How often the host has waited for the emulated device so far, for its queues or its memory.
 int64_t emulated_waits();
-/// How many graphs were launched there.
-int64_t emulated_graph_launches();
 
 }  // namespace apprentice

@@ -31,7 +31,7 @@ Recipe recipe_of(const std::string& weights, const std::string& scheme) {
 }
 
 /// Bytes of the weights and optimizers that a run ends with, with its loss on the test set, and
-/// how many graphs it launched.
+/// how many steps were launched as a graph.
 std::pair<std::string, int64_t> ending(const Recipe& recipe, const std::string& output,
                                        bool graph) {
   TrainerParts parts;
@@ -47,13 +47,12 @@ std::pair<std::string, int64_t> ending(const Recipe& recipe, const std::string& 
   options.output = output;
   options.device = emulated_device();
   options.graph = graph;
-  const int64_t before = emulated_graph_launches();
   const TrainResult result = train(parts, options);
   CHECK(result.steps == 6);
   return {read_file(result.checkpoint + "/model.safetensors") +
               read_file(result.checkpoint + "/optimizer.safetensors") +
               fmt::format("{}", result.test.loss),
-          emulated_graph_launches() - before};
+          result.recorded_steps};
 }
 
 }  // namespace
