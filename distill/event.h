@@ -24,7 +24,7 @@ struct Progress {
   const char* phase = "train";  ///< "train", "eval", or "teacher" while its logits are stored
   int64_t epoch = 0, epochs = 0;
   int64_t step = 0, steps = 0;  ///< of the run; images in the other phases
-  double loss = 0;              ///< of this step
+  double loss = 0;              ///< of the last step that was looked at; NaN: of none yet
   double lr = 0;
   double images_per_s = 0;  ///< over the last steps
   double seconds_left = 0;  ///< to the end of the phase, at that rate

@@ -19,6 +19,8 @@ class StepGraph {
   StepResult run(const data::Batch& batch,
                  const std::function<StepResult(const data::Batch&)>& work);
   int64_t launches() const { return launches_; }
+  /// Memory of the recorded step; 0 before it is recorded.
+  size_t bytes() const { return graph_ ? graph_->bytes() : 0; }
 
  private:
   static constexpr int kStepsBefore = 2;

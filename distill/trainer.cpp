@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <optional>
 
 #include <apprentice/base/device_allocator.h>
@@ -175,7 +176,11 @@ class Trainer {
 
   StepResult step_on_device(const data::Batch& batch) {
     if (!graph_) return compute_step(batch);
-    return graph_->run(batch, [this](const data::Batch& b) { return compute_step(b); });
+    const bool recorded = graph_->bytes() > 0;
+    StepResult result =
+        graph_->run(batch, [this](const data::Batch& b) { return compute_step(b); });
+    if (!recorded && graph_->bytes() > 0) emit("graph", {{"bytes", int64_t(graph_->bytes())}});
+    return result;
   }
 
   void note(const StepResult& result, int64_t images) {
@@ -388,8 +393,9 @@ class Trainer {
   Precision precision_;
   std::optional<StepGraph> graph_;
   StepRecord record_;
-  int64_t checked_ = 0;   ///< gradients of the steps before are finite
-  double last_loss_ = 0;  ///< of the last step that was looked at
+  int64_t checked_ = 0;  ///< gradients of the steps before are finite
+  /// Of the last step that was looked at.
+  double last_loss_ = std::numeric_limits<double>::quiet_NaN();
   StepLog log_;
   Rate rate_;
   std::pair<int64_t, data::Cursor> saved_{-1, {}};

@@ -1,5 +1,6 @@
 #include <apprentice/tools/run_verb.h>
 
+#include <cmath>
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
@@ -56,8 +57,9 @@ distill::Listener listen(ProgressPrinter& printer) {
     const bool training = std::string_view(p.phase) == "train";
     const std::string what = fmt::format("{} epoch {}/{} {}", p.phase, p.epoch + 1, p.epochs,
                                          training ? "step" : "image");
+    const std::string loss = std::isnan(p.loss) ? "" : fmt::format("loss {:.4f} ", p.loss);
     printer.update({what, p.step, p.steps, p.images_per_s, p.seconds_left,
-                    training ? fmt::format("loss {:.4f} lr {:.3g}", p.loss, p.lr) : ""});
+                    training ? fmt::format("{}lr {:.3g}", loss, p.lr) : ""});
   };
   listener.on_event = [&printer](const distill::Event& event) {
     if (event.kind == "train" || event.kind == "quant") return;  // for log.jsonl

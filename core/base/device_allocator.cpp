@@ -134,6 +134,16 @@ void DeviceAllocator::release_graph(const Graph* graph) {
   give_back_kept(graph);
 }
 
+size_t DeviceAllocator::bytes_of(const Graph* graph) const {
+  std::lock_guard lock(mutex_);
+  size_t bytes = 0;
+  for (const auto& [data, block] : live_)
+    if (block.graph == graph) bytes += block.bytes;
+  for (const auto& [key, blocks] : kept_)
+    if (std::get<const Graph*>(key) == graph) bytes += blocks.size() * std::get<size_t>(key);
+  return bytes;
+}
+
 MemoryUse DeviceAllocator::use() const {
   std::lock_guard lock(mutex_);
   return use_;

@@ -56,6 +56,8 @@ class DeviceAllocator {
   void used_in(void* data, Stream stream);
   /// The graph is gone: its blocks go back to the device, those still in use once they are freed.
   void release_graph(const Graph* graph);
+  /// Of all its blocks.
+  size_t bytes_of(const Graph* graph) const;
 
   MemoryUse use() const;
   /// How often the device itself was asked for memory.

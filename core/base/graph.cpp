@@ -66,6 +66,8 @@ Graph::~Graph() {
   }
 }
 
+size_t Graph::bytes() const { return device_allocator(device()).bytes_of(this); }
+
 void Graph::launch(Stream stream) const {
   check<DeviceError>(stream.device == device(), "graph of {} launched in a stream of {}",
                      device().str(), stream.device.str());

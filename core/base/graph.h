@@ -32,6 +32,8 @@ class Graph {
   void launch(Stream stream) const;
 
   Device device() const { return stream_.get().device; }
+  /// Memory that it holds.
+  size_t bytes() const;
   /// The graph that this thread records, or null.
   static const Graph* recording();
 

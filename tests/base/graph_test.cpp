@@ -62,6 +62,7 @@ TEST_CASE("memory of a graph is used again within it, and by nobody else while i
     }
     allocator.release_cached();
     CHECK(fake.runtime->used == DeviceAllocator::class_of(1000));
+    CHECK(graph.bytes() == DeviceAllocator::class_of(1000));
   }
   CHECK(fake.runtime->used == 0);
 }
