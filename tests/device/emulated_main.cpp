@@ -2,7 +2,7 @@
 // machine that has one, but for speed.
 #include <apprentice/tools/run_program.h>
 
-#include "emulated.h"
+#include "test_device.h"
 
 int main(int argc, char** argv) {
   apprentice::load_emulated_units();

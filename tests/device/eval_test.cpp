@@ -10,7 +10,7 @@
 #include <apprentice/quant/prepare.h>
 #include <apprentice/quant/trace_internal.h>
 
-#include <device/emulated.h>
+#include <device/test_device.h>
 #include <distill/tiny.h>
 #include <support/temp_folder.h>
 
@@ -46,13 +46,13 @@ void check_same_integers(const std::string& arch, const std::string& weights, in
   CAPTURE(arch, weights, w_bits, a_bits);
   const auto network = calibrated(arch, weights, w_bits, a_bits, x);
   const quant::TracedForward expected = quant::traced_forward(*network, x);
-  network->to(emulated_device());
-  const quant::TracedForward got = quant::traced_forward(*network, x.to(emulated_device()));
+  network->to(test_device());
+  const quant::TracedForward got = quant::traced_forward(*network, x.to(test_device()));
   REQUIRE(got.layers.size() == expected.layers.size());
   for (size_t i = 0; i < got.layers.size(); ++i) {
     const nn::Observation &g = got.layers[i].seen, &e = expected.layers[i].seen;
     CAPTURE(expected.layers[i].layer.name);
-    CHECK(g.y.data.device() == emulated_device());
+    CHECK(g.y.data.device() == test_device());
     CHECK(same(g.sums, e.sums));
     CHECK(same(g.sums_negative, e.sums_negative));
     CHECK(same(g.y.data, e.y.data));
@@ -87,22 +87,22 @@ TEST_CASE("evaluating on a device counts as the CPU does, and packing from there
   const quant::ModelInfo info{.arch = "resnet8 width 0.25", .policy = {}, .metadata = {}};
   const quant::PackOptions options{.height = 16, .width = 16};
   quant::pack(*network, info, folder / "cpu", options);
-  network->to(emulated_device());
+  network->to(test_device());
   const auto got = distill::evaluate(*network, *set, by_four);
   CHECK(got.correct == expected.correct);
   CHECK(got.images == expected.images);
   CHECK(got.loss == Approx(expected.loss).epsilon(1e-6));
   quant::pack(*network, info, folder / "device", options);
-  CHECK(network->device() == emulated_device());
+  CHECK(network->device() == test_device());
   CHECK(read_file(folder / "device") == read_file(folder / "cpu"));
 }
 
-TEST_CASE(
-    "an evaluation waits for its device in the first forward only, and notices what changes") {
-  const Tensor x = test::colours_batch(2).x, there = x.to(emulated_device());
+TEST_CASE("an evaluation waits for its device in the first forward only, and notices what changes",
+          "[emulated]") {
+  const Tensor x = test::colours_batch(2).x, there = x.to(test_device());
   const auto network = calibrated("resnet8", "ttq", 2, 8, x);
   const auto same_network = calibrated("resnet8", "ttq", 2, 8, x);
-  network->to(emulated_device());
+  network->to(test_device());
   const nn::EvalMode eval(*network), same_eval(*same_network);
   const NoGrad no_grad;
   const Tensor first = network->forward(there);
@@ -133,6 +133,6 @@ TEST_CASE(
     Tensor weight = each->state_dict().at(moved);
     weight.copy_from(-weight.clone());
   }
-  network->to(emulated_device());
+  network->to(test_device());
   check_noticed(moved);
 }

@@ -10,12 +10,12 @@
 #include <apprentice/core/ops/linear.h>
 #include <apprentice/core/ops/reduce.h>
 
-#include "emulated.h"
+#include "test_device.h"
 
 using namespace apprentice;
 
 TEST_CASE("a recorded forward and backward computes anew, bit for bit as without recording") {
-  const Device device = emulated_device();
+  const Device device = test_device();
   Rng rng(3, RngPurpose::test);
   const Tensor w = Tensor::normal({5, 7}, 0, 1, rng), x = Tensor::normal({4, 7}, 0, 1, rng),
                next = Tensor::normal({4, 7}, 0, 1, rng);
@@ -38,7 +38,7 @@ TEST_CASE("a recorded forward and backward computes anew, bit for bit as without
 }
 
 TEST_CASE("a step that reads a value on the host cannot be recorded") {
-  const Device device = emulated_device();
+  const Device device = test_device();
   const Tensor x = Tensor::full({3}, 1).to(device);
   CHECK_THROWS_AS(Graph(device, [&] { sum(x).item(); }), DeviceError);
 }

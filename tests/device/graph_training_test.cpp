@@ -4,7 +4,7 @@
 #include <apprentice/distill/trainer.h>
 #include <apprentice/quant/prepare.h>
 
-#include <device/emulated.h>
+#include <device/test_device.h>
 #include <distill/tiny.h>
 #include <support/temp_folder.h>
 
@@ -45,7 +45,7 @@ std::pair<std::string, int64_t> ending(const Recipe& recipe, const std::string& 
   quant::prepare(*parts.student, parts.student_info.policy);
   TrainerOptions options;
   options.output = output;
-  options.device = emulated_device();
+  options.device = test_device();
   options.graph = graph;
   const TrainResult result = train(parts, options);
   CHECK(result.steps == 6);

@@ -4,7 +4,7 @@
 #include <apprentice/data/find.h>
 #include <apprentice/data/loader.h>
 #include <apprentice/data/resident_set.h>
-#include <device/emulated.h>
+#include <device/test_device.h>
 
 using namespace apprentice;
 
@@ -19,7 +19,7 @@ bool equal(const data::Batch& a, const data::Batch& b) {
 }  // namespace
 
 TEST_CASE("a set that lies on a device gives the batches of the CPU, bit for bit") {
-  const Device device = emulated_device();
+  const Device device = test_device();
   const auto set =
       std::make_shared<const data::ImageSet>(data::load_dataset("shapes10:21", "train"));
   data::LoaderOptions options{.batch = 8,
@@ -45,13 +45,13 @@ TEST_CASE("a set that lies on a device gives the batches of the CPU, bit for bit
 TEST_CASE("a set on a device refuses samples that it does not hold") {
   const data::ResidentSet set(
       std::make_shared<const data::ImageSet>(data::load_dataset("shapes10:5", "train")),
-      emulated_device());
+      test_device());
   CHECK_THROWS_WITH(set.make_batch({1, 5}), Catch::Contains("got sample 5, expected 0 to 4"));
   CHECK(set.make_batch({4}).labels.item() == 4);
 }
 
 TEST_CASE("batches of a set on a device may be made in any stream, and outlive the set") {
-  const Device device = emulated_device();
+  const Device device = test_device();
   const auto set =
       std::make_shared<const data::ImageSet>(data::load_dataset("shapes10:9", "train"));
   const OwnedStream other(device);

@@ -7,25 +7,24 @@
 
 #include <kernels/lowbit_problem.h>
 
-#include <device/emulated.h>
+#include <device/test_device.h>
 
 namespace apprentice {
 namespace {
-
-constexpr Device kDevice{Device::Kind::emulated, 0};
 
 /// A copy of an array in the device's memory.
 template <class T>
 class OnDevice {
  public:
   explicit OnDevice(const std::vector<T>& values)
-      : size_(values.size()), memory_(size_ * sizeof(T), kDevice) {
-    copy_bytes(memory_.data(), kDevice, values.data(), {}, size_ * sizeof(T), {kDevice});
+      : size_(values.size()), memory_(size_ * sizeof(T), test_device()) {
+    copy_bytes(memory_.data(), test_device(), values.data(), {}, size_ * sizeof(T),
+               {test_device()});
   }
   T* data() const { return static_cast<T*>(memory_.data()); }
   std::vector<T> values() const {
     std::vector<T> all(size_);
-    copy_bytes(all.data(), {}, data(), kDevice, size_ * sizeof(T), {kDevice});
+    copy_bytes(all.data(), {}, data(), test_device(), size_ * sizeof(T), {test_device()});
     return all;
   }
 
@@ -47,10 +46,10 @@ void check_device(typename Op::Args args, const std::vector<X>& x,
   args.acc = {expected.data(), sizes};
   table.kernels().back().run(args, {});
 
-  const DeviceGuard guard(kDevice);
+  const DeviceGuard guard(test_device());
   const OnDevice<X> on_device(x);
   args.x.data = on_device.data();
-  const auto& kernel = table.select(args, {}, kDevice.kind);
+  const auto& kernel = table.select(args, {}, test_device().kind);
   CHECK(kernel.family == "cuda");
   const auto prepacked = kernel.prepack(args);
   for (const kernels::Prepacked* weights :
@@ -58,7 +57,7 @@ void check_device(typename Op::Args args, const std::vector<X>& x,
     const OnDevice<int32_t> acc(std::vector<int32_t>(size_t(count), -9));
     args.acc.data = acc.data();
     args.prepacked = weights;
-    kernel.run(args, {kDevice});
+    kernel.run(args, {test_device()});
     CHECK(bool(acc.values() == expected));
   }
 }
@@ -94,7 +93,6 @@ void check_conv2d() {
 }  // namespace
 
 TEST_CASE("low-bit products of a device come from its own kernels and are the CPU's") {
-  load_emulated_units();
   check_gemm<uint8_t, 2>();
   check_gemm<int8_t, 2>();
   check_gemm<uint8_t, 4>();

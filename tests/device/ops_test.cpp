@@ -8,7 +8,7 @@
 #include <apprentice/core/ops/arithmetic.h>
 #include <apprentice/core/ops/loss.h>
 #include <apprentice/core/ops/reduce.h>
-#include <device/emulated.h>
+#include <device/test_device.h>
 
 using namespace apprentice;
 
@@ -45,7 +45,7 @@ double distance(const Tensor& a, const Tensor& b) {
 }  // namespace
 
 TEST_CASE("every operation gives on a device what it gives on the CPU, gradients too") {
-  const Device device = emulated_device();
+  const Device device = test_device();
   for (const std::string& name : op_samples().names()) {
     Rng rng(7);
     for (const OpSample& sample : op_samples().get(name)(rng)) {
@@ -62,16 +62,17 @@ TEST_CASE("every operation gives on a device what it gives on the CPU, gradients
 }
 
 TEST_CASE("tensors of two devices do not mix, and the host does not read a device's memory") {
-  const Device device = emulated_device();
+  const Device device = test_device();
   const Tensor here = Tensor::full({3}, 1), there = here.to(device);
-  CHECK_THROWS_WITH(here + there, "add: tensors on cpu and emulated:0, expected one device");
+  CHECK_THROWS_WITH(here + there,
+                    "add: tensors on cpu and " + device.str() + ", expected one device");
   CHECK_THROWS_WITH(there.data<float>(),
-                    "tensor: on emulated:0 and read on the host; use to(Device)");
+                    "tensor: on " + device.str() + " and read on the host; use to(Device)");
   CHECK((there + there).to_vector<float>() == std::vector<float>{2, 2, 2});
 }
 
 TEST_CASE("a label outside of the classes makes a loss on a device NaN") {
-  const Device device = emulated_device();
+  const Device device = test_device();
   const Tensor logits = Tensor::zeros({2, 3}).to(device);
   const auto loss = [&](int64_t label) {
     return cross_entropy(logits, Tensor::from(std::vector<int64_t>{1, label}, {2}).to(device));

@@ -6,7 +6,7 @@
 #include <apprentice/base/graph.h>
 #include <apprentice/core/tensor.h>
 #include <apprentice/nn/optimizer.h>
-#include <device/emulated.h>
+#include <device/test_device.h>
 
 using namespace apprentice;
 
@@ -50,7 +50,7 @@ struct Trained {
 
 TEST_CASE("an optimizer moves parameters on a device to the same bits as on the CPU") {
   const Maker make = GENERATE(Maker(sgd), Maker(adam));
-  const Device device = emulated_device();
+  const Device device = test_device();
   Trained here(make, {}), there(make, device);
   for (unsigned i = 0; i < 3; ++i) {
     here.step(0.1 / (i + 1), i);
@@ -67,7 +67,7 @@ TEST_CASE("an optimizer moves parameters on a device to the same bits as on the 
 }
 
 TEST_CASE("a step does nothing where the count that it is told of is not 0") {
-  const Device device = GENERATE(Device{}, emulated_device());
+  const Device device = GENERATE(Device{}, test_device());
   Trained trained(GENERATE(Maker(sgd), Maker(adam)), device);
   Tensor bad = Tensor::zeros({1}, Dtype::i64).to(device);
   trained.optimizer->skip_where(bad);
@@ -81,15 +81,15 @@ TEST_CASE("a step does nothing where the count that it is told of is not 0") {
 }
 
 TEST_CASE("an optimizer refuses parameters of two devices") {
-  Tensor a = Tensor::zeros({1}), b = Tensor::zeros({1}).to(emulated_device());
+  Tensor a = Tensor::zeros({1}), b = Tensor::zeros({1}).to(test_device());
   nn::Sgd optimizer({{.parameters = {{"a", a}, {"b", b}}}}, {});
-  CHECK_THROWS_WITH(optimizer.step(1),
-                    "optimizer: parameter b is on emulated:0, expected cpu as the others are");
+  CHECK_THROWS_WITH(optimizer.step(1), "optimizer: parameter b is on " + test_device().str() +
+                                           ", expected cpu as the others are");
 }
 
 TEST_CASE("a step that is recorded once follows learning rate and step number when launched") {
   const Maker make = GENERATE(Maker(sgd), Maker(adam));
-  const Device device = emulated_device();
+  const Device device = test_device();
   Trained here(make, {}), there(make, device);
   there.set_gradients(7);
   CHECK_THROWS_WITH(there.optimizer->apply_step(),

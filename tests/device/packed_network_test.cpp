@@ -5,12 +5,12 @@
 #include <apprentice/base/graph.h>
 #include <apprentice/base/stream.h>
 
-#include <device/emulated.h>
+#include <device/test_device.h>
 #include <packed/network_run.h>
 #include <packed/tiny_network.h>
 #include <support/throws.h>
 
-// Packed networks on the emulated device, whose kernels are those of kernels/cuda.
+// Packed networks on a device, whose kernels are those of kernels/cuda.
 namespace apprentice {
 namespace {
 
@@ -58,7 +58,7 @@ class OnDevice {
 }  // namespace
 
 TEST_CASE("a packed network gives on a device the CPU's integers, layer by layer, and its logits") {
-  const Device device = emulated_device();
+  const Device device = test_device();
   TinyNetwork net(GENERATE(Kind::option_a, Kind::projection, Kind::wide));
   const auto x = net.images(3);
   PackedNetwork here = load(net, {}), there = load(net, device);
@@ -77,7 +77,7 @@ TEST_CASE("a packed network gives on a device the CPU's integers, layer by layer
 }
 
 TEST_CASE("a packed network on a device gives the CPU's logits for every batch, stream and road") {
-  const Device device = emulated_device();
+  const Device device = test_device();
   TinyNetwork net(GENERATE(Kind::option_a, Kind::projection));
   const auto x = net.images(9);
   PackedNetwork here = load(net, {}), there = load(net, device), other = load(net, device);
@@ -96,7 +96,7 @@ TEST_CASE("a packed network on a device gives the CPU's logits for every batch, 
 }
 
 TEST_CASE("a forward on a device takes memory only where its batch is the largest so far") {
-  const Device device = emulated_device();
+  const Device device = test_device();
   TinyNetwork net(Kind::option_a);
   const int64_t side = 36, size = side * side * 3;  // 324 pixels are pooled
   net.description.height = net.description.width = side;
@@ -128,7 +128,7 @@ TEST_CASE("a forward on a device takes memory only where its batch is the larges
 }
 
 TEST_CASE("a recorded forward on a device gives the CPU's logits of new images") {
-  const Device device = emulated_device();
+  const Device device = test_device();
   TinyNetwork net(Kind::projection);
   const auto x = net.images(2), others = net.images(2);
   PackedNetwork here = load(net, {}), there = load(net, device);
@@ -141,7 +141,7 @@ TEST_CASE("a recorded forward on a device gives the CPU's logits of new images")
 }
 
 TEST_CASE("weights and activations of a network on a device are the device's memory, and its") {
-  const Device device = emulated_device();
+  const Device device = test_device();
   TinyNetwork net(Kind::wide);
   DeviceAllocator& allocator = device_allocator(device);
   const size_t before = allocator.use().live;
@@ -158,7 +158,7 @@ TEST_CASE("weights and activations of a network on a device are the device's mem
 
 TEST_CASE("outputs that a memory plan keeps at the same time do not overlap") {
   const TinyNetwork net(GENERATE(Kind::option_a, Kind::projection, Kind::wide));
-  const PackedNetwork network = load(net, emulated_device());
+  const PackedNetwork network = load(net, test_device());
   const auto plan = network.memory_plan(7);
   const auto& layers = net.description.layers;
   REQUIRE(plan.size() == layers.size());
@@ -178,15 +178,15 @@ TEST_CASE("outputs that a memory plan keeps at the same time do not overlap") {
 }
 
 TEST_CASE("a layer that no kernel of the device takes is named, with the reason") {
-  const Device device = emulated_device();
+  const Device device = test_device();
   TinyNetwork net(Kind::deep);
   CHECK(load(net, {}).device().is_cpu());
   CHECK(throws<DeviceError>([&] { load(net, device); }, "layer 'a': int4_conv2d: no kernel",
-                            "emulated", "73800 products a sum", "tensor cores") == "");
+                            name_of(device.kind), "73800 products a sum", "tensor cores") == "");
 }
 
 TEST_CASE("images of another device than the network's are refused") {
-  const Device device = emulated_device();
+  const Device device = test_device();
   TinyNetwork net;
   PackedNetwork here = load(net, {}), there = load(net, device);
   std::vector<float> x(216), logits(4);
@@ -194,9 +194,9 @@ TEST_CASE("images of another device than the network's are refused") {
             [&] {
               there.enqueue({x.data(), {1, 9, 8, 3}}, {logits.data(), {1, 4}}, {});
             },
-            "packed network", "of cpu", "expected of emulated:0") == "");
+            "packed network", "of cpu", "expected of " + device.str()) == "");
   OnDevice images(x, device);
-  CHECK(throws<DeviceError>([&] { images.enqueue(here, {device}); }, "of emulated:0",
+  CHECK(throws<DeviceError>([&] { images.enqueue(here, {device}); }, "of " + device.str(),
                             "expected of cpu") == "");
 }
 

@@ -7,7 +7,7 @@
 #include <apprentice/quant/pack.h>
 #include <apprentice/quant/verify.h>
 
-#include <device/emulated.h>
+#include <device/test_device.h>
 #include <quant/quant_problems.h>
 #include <support/temp_folder.h>
 #include <support/throws.h>
@@ -17,7 +17,7 @@ using namespace apprentice::test;
 
 namespace {
 
-/// What verify finds when the packed network runs on the emulated device.
+/// What verify finds when the packed network runs on the device.
 quant::VerifyReport verify(const std::string& arch, const quant::Policy& policy, int64_t side,
                            int64_t images, double width = 1) {
   const auto model = quantized_network(arch, policy, 1, width);
@@ -28,7 +28,7 @@ quant::VerifyReport verify(const std::string& arch, const quant::Policy& policy,
   const auto once = [x, given = false]() mutable {
     return std::exchange(given, true) ? Tensor() : x;
   };
-  return quant::verify(*model, path, once, {.kernel = "", .device = emulated_device()});
+  return quant::verify(*model, path, once, {.kernel = "", .device = test_device()});
 }
 
 }  // namespace
@@ -63,5 +63,5 @@ TEST_CASE("a packed network on a device equals the fake-quantized one: projectio
 
 TEST_CASE("weights packed alone have no network to verify on a device") {
   CHECK(throws<ConfigError>([] { verify("resnet8", make_policy("twn", 2), 16, 1); },
-                            "only the weights are packed", "emulated:0") == "");
+                            "only the weights are packed", test_device().str()) == "");
 }

@@ -5,7 +5,7 @@
 #include <apprentice/core/ops/conv2d.h>
 #include <apprentice/core/ops/linear.h>
 #include <apprentice/core/precision.h>
-#include <device/emulated.h>
+#include <device/test_device.h>
 #include <support/throws.h>
 
 using namespace apprentice;
@@ -13,11 +13,11 @@ using test::throws;
 
 namespace {
 
-/// Integers low to high on the emulated device.
+/// Integers low to high on the device.
 Tensor integers(const Shape& shape, int64_t low, int64_t high, Rng& rng) {
   std::vector<float> values(size_t(shape.numel()));
   for (float& v : values) v = float(low + int64_t(rng.below(uint32_t(high - low + 1))));
-  return Tensor::from(values, shape).to(emulated_device());
+  return Tensor::from(values, shape).to(test_device());
 }
 
 std::vector<float> conv(const Tensor& x, const Tensor& w, Precision precision) {
@@ -43,7 +43,7 @@ TEST_CASE("codes of 8 bits convolve to the same integers in f32, TF32 and bf16")
 TEST_CASE("gradients are computed in the precision of their forward") {
   const Tensor factor = Tensor::from(std::vector<float>{1.0f + 0x1p-12f}, {1, 1});
   const auto grads = [&](Precision forward, Precision backward, bool conv) {
-    Tensor x = factor.to(emulated_device()).clone(), w = x.clone();
+    Tensor x = factor.to(test_device()).clone(), w = x.clone();
     x.set_requires_grad(true), w.set_requires_grad(true);
     Tensor y;
     {
@@ -51,7 +51,7 @@ TEST_CASE("gradients are computed in the precision of their forward") {
       y = conv ? conv2d(x.reshape({1, 1, 1, 1}), w.reshape({1, 1, 1, 1})) : linear(x, w);
     }
     const PrecisionGuard guard(backward);
-    y.backward(Tensor::full(y.shape(), 1).to(emulated_device()));
+    y.backward(Tensor::full(y.shape(), 1).to(test_device()));
     return std::vector<float>{float(x.grad().item()), float(w.grad().item())};
   };
   const bool conv = GENERATE(true, false);

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "emulated.h"
+#include "test_device.h"
 
 namespace apprentice {
 namespace {

@@ -10,7 +10,7 @@
 #include <apprentice/distill/trainer.h>
 #include <apprentice/quant/prepare.h>
 
-#include <device/emulated.h>
+#include <device/test_device.h>
 #include <distill/tiny.h>
 #include <support/temp_folder.h>
 #include <support/throws.h>
@@ -56,7 +56,7 @@ TrainerParts parts_of(const Recipe& recipe) {
 TrainerOptions into(const std::string& output) {
   TrainerOptions options;
   options.output = output;
-  options.device = emulated_device();
+  options.device = test_device();
   return options;
 }
 
@@ -104,7 +104,7 @@ TEST_CASE("a run on a device that is stopped and resumed is the one that never w
   CHECK(train(parts_of(recipe), here).test.correct == whole.test.correct);
 }
 
-TEST_CASE("between two lines of the log no step waits for its device") {
+TEST_CASE("between two lines of the log no step waits for its device", "[emulated]") {
   const TempFolder folder;
   std::vector<int64_t> waits;
   TrainerOptions options = into(folder / "run");

@@ -6,7 +6,7 @@
 #include <apprentice/nn/optimizer.h>
 #include <apprentice/quant/prepare.h>
 
-#include <device/emulated.h>
+#include <device/test_device.h>
 #include <distill/tiny.h>
 
 using namespace apprentice;
@@ -89,7 +89,7 @@ TEST_CASE("a step of training on a device is the CPU's: loss, gradients, weights
     const auto here = network(c.weights, c.w_bits, c.a_bits);
     const auto there = network(c.weights, c.w_bits, c.a_bits);
     const Step expected = step_on({}, *here, c.method);
-    const Step got = step_on(emulated_device(), *there, c.method);
+    const Step got = step_on(test_device(), *there, c.method);
     CHECK(std::abs(got.loss - expected.loss) <= bound * std::abs(expected.loss));
     CHECK(got.correct == expected.correct);
     for (const auto* pair : {&got, &expected}) CHECK(!pair->gradients.empty());
@@ -105,7 +105,7 @@ TEST_CASE("a step of training on a device is the CPU's: loss, gradients, weights
 }
 
 TEST_CASE("handles taken before a module moves are its own after, gradients too") {
-  const Device device = emulated_device();
+  const Device device = test_device();
   const auto net = network("ttq", 2, 8);
   const nn::NamedTensors before = net->named_parameters();
   const std::string hash = distill::state_hash(*net);

@@ -2,7 +2,7 @@
 
 #include <apprentice/base/graph.h>
 #include <apprentice/quant/quantizer.h>
-#include <device/emulated.h>
+#include <device/test_device.h>
 
 using namespace apprentice;
 
@@ -23,7 +23,7 @@ std::vector<quant::QuantizedLayer> layers_on(Device device) {
 }  // namespace
 
 TEST_CASE("one pass on a device gives the codes, scales and zeros of the CPU, bit for bit") {
-  const Device device = emulated_device();
+  const Device device = test_device();
   const auto here = layers_on({}), there = layers_on(device);
   for (int pass = 0; pass < 2; ++pass) {
     quant::quantize_all(here);
@@ -42,7 +42,7 @@ TEST_CASE("one pass on a device gives the codes, scales and zeros of the CPU, bi
 }
 
 TEST_CASE("a recorded pass quantizes the weights of each launch and counts its flips") {
-  const Device device = emulated_device();
+  const Device device = test_device();
   auto layers = layers_on(device);
   quant::quantize_all(layers);
   const Graph graph(device, [&] { quant::quantize_all(layers); });
