@@ -15,6 +15,7 @@
 
 #include <apprentice/base/buffer.h>
 #include <apprentice/base/files.h>
+#include <apprentice/base/graph.h>
 #include <apprentice/base/stream.h>
 #include <apprentice/kernels/conv2d.h>
 #include <apprentice/kernels/dense/plans/plan_cache.h>
@@ -324,6 +325,29 @@ TEST_CASE("a choice by timing is kept on disk, and the next who has the problem 
   std::thread([&] { second = run(); }).join();  // plans of its own
   CHECK(second == first);
   CHECK(read_file(file) == kept);
+}
+
+TEST_CASE("a convolution that is first met while a graph is recorded runs at each launch",
+          "[kernel][vendor]") {
+  const Choosing choosing(GENERATE(dense::PlanChoice::timed, dense::PlanChoice::heuristic));
+  Random random(7);
+  Conv2d<float>::Args args;
+  args.x = numbers<4>(random, {6, 11, 11, 32}, true);
+  args.w = numbers<4>(random, {40, 3, 3, 32}, true);
+  args.precision = Precision::bf16;
+  Output<4> y({6, 9, 9, 40});
+  args.y = y.view;
+  Gpu gpu;
+  auto there = args;
+  there.x = gpu.copy(args.x), there.w = gpu.copy(args.w), there.y = gpu.copy(args.y);
+  run_reference<Conv2d<float>>(args);
+  const Graph graph(kGpu, [&] { run_gpu<Conv2d<float>>(there); });
+  for (int launch = 0; launch < 2; ++launch) {
+    CAPTURE(launch);
+    fill_bytes(there.y.data, 0xff, size_t(there.y.numel()) * sizeof(float), Gpu::stream());
+    graph.launch(Gpu::stream());
+    check_near(gpu.fetch(there.y), y, 0);
+  }
 }
 
 TEST_CASE("the vendor's libraries are loaded where there is a GPU", "[kernel][vendor]") {

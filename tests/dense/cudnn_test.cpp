@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include <apprentice/base/error.h>
 #include <apprentice/kernels/dense/cudnn/conv_engines_internal.h>
@@ -29,16 +30,11 @@ constexpr const char* kH200 = R"({
   "supportCoopLaunch": 1, "smClockRateKHz": 1980000, "memClockRateKHz": 3201000,
   "l2CacheSize": 62914560, "totalGlobalMem": 150754820096})";
 
-/// Null where cuDNN cannot be loaded: then there is nothing to test.
+/// Null, with a warning, where cuDNN cannot be loaded: then there is nothing to test.
 const CudnnTarget* h200() {
-  static const auto target = [] {
-    std::unique_ptr<CudnnTarget> made;
-    if (cudnn().problem.empty())
-      made = std::make_unique<CudnnTarget>(described_target(kH200));
-    else
-      WARN("skipped: " << cudnn().problem);
-    return made;
-  }();
+  static const auto target =
+      cudnn().problem.empty() ? std::make_unique<CudnnTarget>(described_target(kH200)) : nullptr;
+  if (!target) WARN("skipped: " << cudnn().problem);
   return target.get();
 }
 
@@ -175,10 +171,11 @@ TEST_CASE(
       const ConvProblem problem = problem_of(kCases[0], kind, precision);
       CAPTURE(problem.text());
       const ConvEngines engines(problem, *target);
-      const auto candidates = engines.candidates();
+      std::vector<Refusal> refusals;
+      const auto candidates = engines.candidates(refusals);
       REQUIRE(!candidates.empty());
       CHECK(candidates.size() <= 8);
-      CHECK(candidates.front().name == engines.first().name);
+      CHECK(candidates.front().name == engines.first(refusals).name);
       std::set<std::string> names;
       for (const EnginePlan& candidate : candidates) {
         names.insert(candidate.name);
@@ -188,15 +185,21 @@ TEST_CASE(
     }
 }
 
-TEST_CASE("where cuDNN has no engine for bf16 factors a problem that allows them goes by TF32") {
+TEST_CASE("a problem for which cuDNN has no engine of bf16 factors goes by TF32 and is told why") {
   const CudnnTarget* target = h200();
   if (!target) return;
   // Depthwise: none on any device.
   const ConvProblem problem = problem_of(kCases[9], ConvKind::forward, Precision::bf16);
   const ConvEngines engines(problem, *target);
-  const EnginePlan first = engines.first();
-  CHECK(first.factors == Factors::f32);
-  for (const EnginePlan& candidate : engines.candidates()) CHECK(candidate.factors == Factors::f32);
+  std::vector<Refusal> of_first, of_candidates;
+  CHECK(engines.first(of_first).factors == Factors::f32);
+  for (const EnginePlan& candidate : engines.candidates(of_candidates))
+    CHECK(candidate.factors == Factors::f32);
+  for (const auto* refusals : {&of_first, &of_candidates}) {
+    REQUIRE(!refusals->empty());
+    CHECK(refusals->front().kernel.starts_with("bf16 "));
+    CHECK(!refusals->front().reason.empty());
+  }
 }
 
 TEST_CASE("cuDNN's own message for a convolution that does not fit is told") {

@@ -9,21 +9,23 @@ namespace {
 constexpr size_t kTimed = 8, kTimedBf16 = 3;
 constexpr int64_t kMostWorkspace = int64_t(2) << 30;
 
-/// Adds the plans of cuDNN's first proposals that can be made, at most `most`; the reason of the
-/// last that cannot, or "".
-std::string add_plans(const ConvGraph& graph, size_t most, std::vector<EnginePlan>& plans) {
-  std::string reason;
+/// Adds the plans of cuDNN's first proposals that can be made, at most `most`, and to `refusals`
+/// why others cannot.
+void add_plans(const ConvGraph& graph, size_t most, std::vector<EnginePlan>& plans,
+               std::vector<Refusal>& refusals) {
   const size_t end = plans.size() + most;
   for (const std::string& name : graph.engines()) {
     if (plans.size() == end) break;
     try {
       EnginePlan plan = graph.plan(name);
-      if (plan.workspace <= kMostWorkspace) plans.push_back(std::move(plan));
+      check<DeviceError>(plan.workspace <= kMostWorkspace,
+                         "it needs {} bytes of workspace, more than {}", plan.workspace,
+                         kMostWorkspace);
+      plans.push_back(std::move(plan));
     } catch (const DeviceError& error) {
-      reason = error.what();
+      refusals.push_back({name, error.what()});
     }
   }
-  return reason;
 }
 
 }  // namespace
@@ -33,24 +35,34 @@ ConvEngines::ConvEngines(const ConvProblem& problem, const CudnnTarget& target)
   if (problem.precision != Precision::bf16) return;
   try {
     narrow_.emplace(problem, target, Factors::bf16);
-  } catch (const DeviceError&) {
-    // A shape that cuDNN does not take in bf16.
+  } catch (const DeviceError& error) {
+    narrow_problem_ = error.what();  // a shape that cuDNN does not take in bf16
   }
 }
 
-std::vector<EnginePlan> ConvEngines::first_plans(size_t most_narrow, size_t most) const {
+std::vector<EnginePlan> ConvEngines::first_plans(size_t most_narrow, size_t most,
+                                                 std::vector<Refusal>& refusals) const {
   std::vector<EnginePlan> plans;
-  if (narrow_) add_plans(*narrow_, most_narrow, plans);
+  const size_t refused_before = refusals.size();
+  if (narrow_) add_plans(*narrow_, most_narrow, plans, refusals);
   if (!plans.empty() && most == 0) return plans;
-  const std::string reason = add_plans(plain_, most == 0 ? 1 : most, plans);
-  check<DeviceError>(!plans.empty(), "cuDNN has no algorithm{}{}", reason.empty() ? "" : ": ",
-                     reason);
+  if (!narrow_problem_.empty()) refusals.push_back({"bf16 factors", narrow_problem_});
+  if (narrow_ && plans.empty() && refusals.size() == refused_before)
+    refusals.push_back({"bf16 factors", "cuDNN proposes no engine that may be used"});
+  add_plans(plain_, most == 0 ? 1 : most, plans, refusals);
+  const bool told = refusals.size() > refused_before;
+  check<DeviceError>(!plans.empty(), "cuDNN has no algorithm{}{}", told ? ": " : "",
+                     told ? refusals.back().reason : "");
   return plans;
 }
 
-EnginePlan ConvEngines::first() const { return std::move(first_plans(1, 0).front()); }
+EnginePlan ConvEngines::first(std::vector<Refusal>& refusals) const {
+  return std::move(first_plans(1, 0, refusals).front());
+}
 
-std::vector<EnginePlan> ConvEngines::candidates() const { return first_plans(kTimedBf16, kTimed); }
+std::vector<EnginePlan> ConvEngines::candidates(std::vector<Refusal>& refusals) const {
+  return first_plans(kTimedBf16, kTimed, refusals);
+}
 
 EnginePlan ConvEngines::plan(const std::string& name) const {
   const bool narrow = narrow_ && name.starts_with(prefix_of(Factors::bf16));

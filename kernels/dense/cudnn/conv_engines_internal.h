@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <apprentice/kernels/dense/cudnn/conv_graph_internal.h>
+#include <apprentice/kernels/kernel_table.h>
 
 namespace apprentice::kernels::dense {
 
@@ -16,18 +17,21 @@ class ConvEngines {
   ConvEngines(const ConvProblem& problem, const CudnnTarget& target);
 
   /// The one that cuDNN's heuristics put first, of bf16 factors if there is one and they are
-  /// allowed. DeviceError with cuDNN's reason if there is none.
-  EnginePlan first() const;
-  /// The few that are worth timing, at least one. DeviceError likewise.
-  std::vector<EnginePlan> candidates() const;
+  /// allowed. DeviceError with cuDNN's reason if there is none. Proposals that were passed over,
+  /// and why there are none of bf16 factors, are added to `refusals`.
+  EnginePlan first(std::vector<Refusal>& refusals) const;
+  /// The few that are worth timing, at least one; the rest likewise.
+  std::vector<EnginePlan> candidates(std::vector<Refusal>& refusals) const;
   /// The one of that name. DeviceError if it cannot be.
   EnginePlan plan(const std::string& name) const;
 
  private:
-  std::vector<EnginePlan> first_plans(size_t most_narrow, size_t most) const;
+  std::vector<EnginePlan> first_plans(size_t most_narrow, size_t most,
+                                      std::vector<Refusal>& refusals) const;
 
   ConvGraph plain_;
   std::optional<ConvGraph> narrow_;
+  std::string narrow_problem_;  ///< why bf16 is allowed and cannot be, or ""
 };
 
 }  // namespace apprentice::kernels::dense

@@ -1,18 +1,18 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include <apprentice/base/buffer.h>
 #include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
 #include <apprentice/base/stream.h>
+#include <apprentice/kernels/dense/cuda/on_device_internal.h>
 #include <apprentice/kernels/dense/cudnn/conv_engines_internal.h>
 #include <apprentice/kernels/dense/plans/plan_cache.h>
-#include <apprentice/kernels/dense/plans/timed_choice_internal.h>
 #include <apprentice/kernels/dense/vendor/gpu_internal.h>
 #include <apprentice/kernels/dense/vendor/session_internal.h>
 #include <apprentice/kernels/dense/vendor_internal.h>
-#include <apprentice/kernels/kernel_table.h>
 #include <apprentice/kernels/round_to_bf16.h>
 
 namespace apprentice::kernels::dense {
@@ -25,7 +25,8 @@ struct Session {
   }
   std::string gpu;
   CudnnTarget target;
-  std::array<std::map<ConvProblem, EnginePlan>, kPlanChoices> plans;  ///< by PlanChoice
+  /// By PlanChoice. None is ever ended: a recorded graph may launch it for as long as it lives.
+  std::array<std::map<ConvProblem, EnginePlan>, kPlanChoices> plans;
 };
 
 /// Runs plans for one problem in memory of the stream's.
@@ -51,13 +52,17 @@ class Runner {
     xwy[first] = narrow_first->data(), xwy[second] = narrow_second->data();
     execute(plan, session_.target.handle, xwy, scratch);
   }
-  /// kNever if it cannot run, be it for memory.
-  double milliseconds(const EnginePlan& plan) const {
-    try {
-      return milliseconds_of(stream_, [&] { run(plan); });
-    } catch (const DeviceError&) {
-      return kNever;
-    }
+  /// The fastest; nothing if none can run. Those that cannot are added to `refusals`.
+  std::optional<size_t> fastest_of(const std::vector<EnginePlan>& plans,
+                                   std::vector<Refusal>& refusals) const {
+    return fastest_in(stream_, plans.size(), [&](size_t i) {
+      try {
+        run(plans[i]);
+      } catch (const DeviceError& error) {
+        refusals.push_back({plans[i].name, error.what()});
+        throw;
+      }
+    });
   }
 
  private:
@@ -67,9 +72,9 @@ class Runner {
     const auto [a, b, c, d] = *sizes[which];
     const int64_t n = a * b * c * d;
     auto copy = std::make_unique<Buffer>(size_t(n) * sizeof(uint16_t), stream_.device);
-    const RoundToBf16::Args args{{static_cast<const float*>(xwy_[which]), {n}},
-                                 {static_cast<uint16_t*>(copy->data()), {n}}};
-    kernel_table<RoundToBf16>().select(args, {}, stream_.device.kind).run(args, stream_);
+    launch_own<RoundToBf16>({{static_cast<const float*>(xwy_[which]), {n}},
+                             {static_cast<uint16_t*>(copy->data()), {n}}},
+                            stream_);
     return copy;
   }
 
@@ -80,29 +85,49 @@ class Runner {
 };
 
 /// The plan that the cache names; nothing if it names none that can be made.
-std::optional<EnginePlan> known_plan(const ConvEngines& engines, const std::string& key) {
+std::optional<EnginePlan> known_plan(const ConvEngines& engines, const std::string& key,
+                                     std::vector<Refusal>& refusals) {
   const auto name = plan_cache().find(key);
   if (!name) return std::nullopt;
   try {
     return engines.plan(*name);
-  } catch (const DeviceError&) {
-    return std::nullopt;  // edited by hand, or of another build of the same version
+  } catch (const DeviceError& error) {
+    // Edited by hand, or of another build of the same version.
+    refusals.push_back({*name, error.what()});
+    return std::nullopt;
   }
 }
 
 EnginePlan choose(const Session& session, const ConvProblem& problem, const Runner& runner,
-                  bool timed) {
+                  PlanChoice choice, std::vector<Refusal>& refusals) {
   const ConvEngines engines(problem, session.target);
-  if (!timed) return engines.first();
+  if (choice == PlanChoice::heuristic) return engines.first(refusals);
   const std::string key =
       fmt::format("{} | cuDNN {} | {}", session.gpu, cudnn().version(), problem.text());
-  if (auto plan = known_plan(engines, key)) return std::move(*plan);
-  auto plans = engines.candidates();
-  const auto best = fastest(plans.size(), [&](size_t i) { return runner.milliseconds(plans[i]); });
+  if (auto plan = known_plan(engines, key, refusals)) return std::move(*plan);
+  auto plans = engines.candidates(refusals);
+  const auto best = runner.fastest_of(plans, refusals);
   // None ran: the error of the first is told where it is run in earnest.
   EnginePlan& plan = plans[best.value_or(0)];
   if (best) plan_cache().put(key, plan.name);
   return std::move(plan);
+}
+
+/// The plan for a problem, made when it is first asked for.
+const EnginePlan& plan_of(Session& session, const ConvProblem& problem, const Runner& runner,
+                          Stream stream) {
+  PlanChoice choice = plan_choice();
+  // While a graph is recorded nothing can be timed; what runs outside it still may be.
+  if (!session.plans[size_t(choice)].contains(problem) && is_recorded(stream))
+    choice = PlanChoice::heuristic;
+  auto& plans = session.plans[size_t(choice)];
+  if (const auto known = plans.find(problem); known != plans.end()) return known->second;
+  std::vector<Refusal> refusals;
+  EnginePlan plan = choose(session, problem, runner, choice, refusals);
+  if (problem.precision == Precision::bf16 && plan.factors == Factors::f32 && refusals.empty())
+    refusals.push_back({"bf16 factors", "slower, or none could run, when they were timed"});
+  trace_choice(problem.text(), plan.name, refusals);
+  return plans.emplace(problem, std::move(plan)).first->second;
 }
 
 }  // namespace
@@ -113,18 +138,7 @@ void cudnn_convolve(const ConvProblem& problem, std::array<const void*, 3> xwy, 
   check_cudnn(cudnn().set_stream(session.target.handle, static_cast<cudaStream_t>(stream.handle)),
               "cudnnSetStream");
   const Runner runner(session, problem, xwy, stream);
-  auto& plans = session.plans[size_t(plan_choice())];
-  auto known = plans.find(problem);
-  if (known == plans.end()) {
-    const bool recorded = is_recorded(stream);
-    const bool timed = plan_choice() == PlanChoice::timed && !recorded;
-    EnginePlan plan = choose(session, problem, runner, timed);
-    trace_choice(problem.text(), plan.name, {});
-    // While a graph is recorded nothing can be timed; what runs outside it still may be.
-    if (recorded && plan_choice() == PlanChoice::timed) return runner.run(plan);
-    known = plans.emplace(problem, std::move(plan)).first;
-  }
-  runner.run(known->second);
+  runner.run(plan_of(session, problem, runner, stream));
 } catch (const DeviceError& error) {
   throw DeviceError(
       fmt::format("{}: {} (on {})", problem.text(), error.what(), stream.device.str()));

@@ -53,7 +53,8 @@ PlanCache& plan_cache();
 
 /// Whether the fastest of a few algorithms is sought by timing them, once for each problem and kept
 /// in plan_cache(), or the library's first choice is taken, which follows from the device, the
-/// library's version and the problem alone. A stream that records a graph always gets the latter.
+/// library's version and the problem alone. A problem that a thread first meets while it records a
+/// graph gets the latter in recordings, until it is met and timed outside one.
 enum class PlanChoice { timed, heuristic };
 inline constexpr size_t kPlanChoices = 2;
 /// That of the process; `timed` at first. Bit-equal repeats on other machines need `heuristic`.

@@ -2,6 +2,7 @@
 
 #include <apprentice/base/error.h>
 #include <apprentice/base/stream.h>
+#include <apprentice/kernels/dense/plans/timed_choice_internal.h>
 #include <apprentice/kernels/dense/vendor/gpu_internal.h>
 
 namespace apprentice::kernels::dense {
@@ -28,14 +29,19 @@ bool is_recorded(Stream stream) {
   return status != cudaStreamCaptureStatusNone;
 }
 
-double milliseconds_of(Stream stream, void (*work)(void* of), void* of) {
-  constexpr int kTimes = 4;  // so that the host's part of all but the first is hidden
-  StreamEvent begin(stream.device), end(stream.device);
-  begin.record(stream);
-  for (int i = 0; i < kTimes; ++i) work(of);
-  end.record(stream);
-  synchronize(stream);
-  return end.milliseconds_since(begin) / kTimes;
+std::optional<size_t> fastest_in(Stream stream, size_t n, const std::function<void(size_t)>& run) {
+  return fastest(n, [&](size_t candidate, int runs) {
+    try {
+      StreamEvent begin(stream.device), end(stream.device);
+      begin.record(stream);
+      for (int i = 0; i < runs; ++i) run(candidate);
+      end.record(stream);
+      synchronize(stream);
+      return end.milliseconds_since(begin) / runs;
+    } catch (const DeviceError&) {
+      return kNever;
+    }
+  });
 }
 
 }  // namespace apprentice::kernels::dense

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstddef>
+#include <functional>
+#include <optional>
 #include <string>
 
 #include <apprentice/base/device.h>
@@ -12,14 +15,9 @@ void use_gpu(int index);
 std::string gpu_name(int index);
 /// Is work given to the stream recorded as a graph instead of run?
 bool is_recorded(Stream stream);
-/// Time that `work`, given to the stream a few times in a row, takes there each time; waits for it.
-double milliseconds_of(Stream stream, void (*work)(void* of), void* of);
-
-/// The same for a callable.
-template <class Work>
-double milliseconds_of(Stream stream, Work work) {
-  return milliseconds_of(
-      stream, [](void* of) { (*static_cast<Work*>(of))(); }, &work);
-}
+/// The fastest of the candidates 0 .. n-1, which `run` gives to the stream, by timing them there;
+/// waits for them. One for which `run` throws DeviceError, be it for memory, is passed over;
+/// nothing if all are.
+std::optional<size_t> fastest_in(Stream stream, size_t n, const std::function<void(size_t)>& run);
 
 }  // namespace apprentice::kernels::dense
