@@ -31,3 +31,8 @@ TEST_CASE("a library without a function that we need is a problem that names the
   library.bind(function, "no_such_function");
   CHECK_THAT(library.problem(), Contains("no_such_function"));
 }
+
+TEST_CASE("a library's status tells its versions and file, or why it is not used") {
+  CHECK(library_status(90807, "gone") == "built with 9.8.7; gone");
+  CHECK(library_status(130001, 130200, "/lib/x") == "built with 13.0.1, loaded 13.2.0 from /lib/x");
+}

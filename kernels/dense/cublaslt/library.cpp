@@ -25,12 +25,10 @@ CublasLt load() {
   library.bind(c.check_algorithm, "cublasLtMatmulAlgoCheck");
   library.bind(c.multiply, "cublasLtMatmul");
   c.path = library.path();
-  if (!library.problem().empty()) c.problem = "cuBLASLt cannot be loaded: " + library.problem();
-  return c;
-}
-
-std::string version_text(size_t version) {
-  return fmt::format("{}.{}.{}", version / 10000, version / 100 % 100, version % 100);
+  if (library.problem().empty()) return c;
+  CublasLt none;
+  none.problem = "cuBLASLt cannot be loaded: " + library.problem();
+  return none;
 }
 
 }  // namespace
@@ -48,10 +46,9 @@ void check_cublas(cublasStatus_t status, const char* call) {
 std::string cublaslt_problem() { return cublaslt().problem; }
 
 std::string cublaslt_status() {
-  const std::string compiled = "built with " + version_text(CUBLAS_VERSION);
-  if (!cublaslt().problem.empty()) return compiled + "; " + cublaslt().problem;
-  return fmt::format("{}, loaded {} from {}", compiled, version_text(cublaslt().version()),
-                     cublaslt().path);
+  const CublasLt& c = cublaslt();
+  if (!c.problem.empty()) return library_status(CUBLAS_VERSION, c.problem);
+  return library_status(CUBLAS_VERSION, c.version(), c.path);
 }
 
 }  // namespace apprentice::kernels::dense

@@ -24,7 +24,7 @@ struct CublasLt {
   decltype(&::cublasLtMatmul) multiply = nullptr;
 
   std::string problem;  ///< why it cannot be used, or ""
-  std::string path;     ///< the file that it was loaded from
+  std::string path;     ///< the file that it was loaded from, or ""
 };
 
 /// Loaded at the first call.

@@ -21,12 +21,10 @@ Cudnn load() {
   library.bind(c.finalize, "cudnnBackendFinalize");
   library.bind(c.execute, "cudnnBackendExecute");
   c.path = library.path();
-  if (!library.problem().empty()) c.problem = "cuDNN cannot be loaded: " + library.problem();
-  return c;
-}
-
-std::string version_text(size_t version) {
-  return fmt::format("{}.{}.{}", version / 10000, version / 100 % 100, version % 100);
+  if (library.problem().empty()) return c;
+  Cudnn none;
+  none.problem = "cuDNN cannot be loaded: " + library.problem();
+  return none;
 }
 
 }  // namespace
@@ -47,10 +45,9 @@ void check_cudnn(cudnnStatus_t status, const char* call) {
 std::string cudnn_problem() { return cudnn().problem; }
 
 std::string cudnn_status() {
-  const std::string compiled = "built with " + version_text(CUDNN_VERSION);
-  if (!cudnn().problem.empty()) return compiled + "; " + cudnn().problem;
-  return fmt::format("{}, loaded {} from {}", compiled, version_text(cudnn().version()),
-                     cudnn().path);
+  const Cudnn& c = cudnn();
+  if (!c.problem.empty()) return library_status(CUDNN_VERSION, c.problem);
+  return library_status(CUDNN_VERSION, c.version(), c.path);
 }
 
 }  // namespace apprentice::kernels::dense

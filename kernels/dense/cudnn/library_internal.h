@@ -21,7 +21,7 @@ struct Cudnn {
   decltype(&::cudnnBackendExecute) execute = nullptr;
 
   std::string problem;  ///< why it cannot be used, or ""
-  std::string path;     ///< the file that it was loaded from
+  std::string path;     ///< the file that it was loaded from, or ""
 };
 
 /// Loaded at the first call.

@@ -5,6 +5,13 @@
 #include <apprentice/kernels/dense/vendor/shared_library_internal.h>
 
 namespace apprentice::kernels::dense {
+namespace {
+
+std::string version_text(size_t version) {
+  return fmt::format("{}.{}.{}", version / 10000, version / 100 % 100, version % 100);
+}
+
+}  // namespace
 
 SharedLibrary::SharedLibrary(std::initializer_list<std::string> names) {
   for (const std::string& name : names) {
@@ -26,6 +33,15 @@ void* SharedLibrary::address(const char* name) {
   Dl_info info;
   if (found && path_.empty() && ::dladdr(found, &info)) path_ = info.dli_fname;
   return found;
+}
+
+std::string library_status(size_t built_with, const std::string& problem) {
+  return fmt::format("built with {}; {}", version_text(built_with), problem);
+}
+
+std::string library_status(size_t built_with, size_t loaded, const std::string& path) {
+  return fmt::format("built with {}, loaded {} from {}", version_text(built_with),
+                     version_text(loaded), path);
 }
 
 }  // namespace apprentice::kernels::dense

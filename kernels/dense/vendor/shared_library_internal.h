@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <initializer_list>
 #include <string>
 
@@ -28,5 +29,10 @@ class SharedLibrary {
   void* handle_ = nullptr;
   std::string problem_, path_;
 };
+
+/// For people, of a library with versions like 90807: "built with 9.8.7; <problem>" or
+/// "built with 9.8.7, loaded 9.9.0 from <path>".
+std::string library_status(size_t built_with, const std::string& problem);
+std::string library_status(size_t built_with, size_t loaded, const std::string& path);
 
 }  // namespace apprentice::kernels::dense
