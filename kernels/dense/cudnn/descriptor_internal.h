@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -9,29 +10,33 @@
 
 namespace apprentice::kernels::dense {
 
-/// The type that cuDNN knows a C++ type by.
+/// The type that cuDNN knows a C++ type by; undefined for one that it does not know.
 template <class T>
-inline constexpr auto cudnn_type_of = CUDNN_TYPE_BACKEND_DESCRIPTOR;
+struct CudnnType;
+template <cudnnBackendAttributeType_t type>
+using CudnnTypeIs = std::integral_constant<cudnnBackendAttributeType_t, type>;
 template <>
-inline constexpr auto cudnn_type_of<int64_t> = CUDNN_TYPE_INT64;
+struct CudnnType<int64_t> : CudnnTypeIs<CUDNN_TYPE_INT64> {};
 template <>
-inline constexpr auto cudnn_type_of<float> = CUDNN_TYPE_FLOAT;
+struct CudnnType<float> : CudnnTypeIs<CUDNN_TYPE_FLOAT> {};
 template <>
-inline constexpr auto cudnn_type_of<bool> = CUDNN_TYPE_BOOLEAN;
+struct CudnnType<bool> : CudnnTypeIs<CUDNN_TYPE_BOOLEAN> {};
 template <>
-inline constexpr auto cudnn_type_of<char> = CUDNN_TYPE_CHAR;
+struct CudnnType<char> : CudnnTypeIs<CUDNN_TYPE_CHAR> {};
 template <>
-inline constexpr auto cudnn_type_of<cudnnDataType_t> = CUDNN_TYPE_DATA_TYPE;
+struct CudnnType<cudnnDataType_t> : CudnnTypeIs<CUDNN_TYPE_DATA_TYPE> {};
 template <>
-inline constexpr auto cudnn_type_of<cudnnConvolutionMode_t> = CUDNN_TYPE_CONVOLUTION_MODE;
+struct CudnnType<cudnnConvolutionMode_t> : CudnnTypeIs<CUDNN_TYPE_CONVOLUTION_MODE> {};
 template <>
-inline constexpr auto cudnn_type_of<cudnnPointwiseMode_t> = CUDNN_TYPE_POINTWISE_MODE;
+struct CudnnType<cudnnPointwiseMode_t> : CudnnTypeIs<CUDNN_TYPE_POINTWISE_MODE> {};
 template <>
-inline constexpr auto cudnn_type_of<cudnnBackendHeurMode_t> = CUDNN_TYPE_HEUR_MODE;
+struct CudnnType<cudnnBackendHeurMode_t> : CudnnTypeIs<CUDNN_TYPE_HEUR_MODE> {};
 template <>
-inline constexpr auto cudnn_type_of<cudnnBackendKnobType_t> = CUDNN_TYPE_KNOB_TYPE;
+struct CudnnType<cudnnBackendKnobType_t> : CudnnTypeIs<CUDNN_TYPE_KNOB_TYPE> {};
 template <>
-inline constexpr auto cudnn_type_of<cudnnBackendNumericalNote_t> = CUDNN_TYPE_NUMERICAL_NOTE;
+struct CudnnType<cudnnBackendNumericalNote_t> : CudnnTypeIs<CUDNN_TYPE_NUMERICAL_NOTE> {};
+template <>
+struct CudnnType<cudnnBackendDescriptor_t> : CudnnTypeIs<CUDNN_TYPE_BACKEND_DESCRIPTOR> {};
 
 /// One object of cuDNN's graph API: attributes are set, then it is finished and can be read.
 class Descriptor {
@@ -56,11 +61,11 @@ class Descriptor {
   /// A value, a list of them, another descriptor.
   template <class T>
   void set(cudnnBackendAttributeName_t name, const T& value) {
-    set(name, cudnn_type_of<T>, 1, &value);
+    set(name, CudnnType<T>::value, 1, &value);
   }
   template <class T, size_t N>
   void set(cudnnBackendAttributeName_t name, const std::array<T, N>& values) {
-    set(name, cudnn_type_of<T>, int64_t(N), values.data());
+    set(name, CudnnType<T>::value, int64_t(N), values.data());
   }
   void set(cudnnBackendAttributeName_t name, const Descriptor& other) { set(name, other.raw_); }
   void finish() { check_cudnn(cudnn().finalize(raw_), "cudnnBackendFinalize"); }
@@ -70,7 +75,7 @@ class Descriptor {
   std::vector<T> get(cudnnBackendAttributeName_t name, int64_t room) const {
     std::vector<T> values(size_t(room), T{});
     int64_t count = 0;
-    read(name, cudnn_type_of<T>, room, &count, values.data());
+    read(name, CudnnType<T>::value, room, &count, values.data());
     values.resize(size_t(count));
     return values;
   }
@@ -78,7 +83,7 @@ class Descriptor {
   T get(cudnnBackendAttributeName_t name) const {
     T value{};
     int64_t count = 0;
-    read(name, cudnn_type_of<T>, 1, &count, &value);
+    read(name, CudnnType<T>::value, 1, &count, &value);
     return value;
   }
   /// Descriptors of `type`: cuDNN fills in those that it is given.
