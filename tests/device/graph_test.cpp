@@ -24,6 +24,8 @@ TEST_CASE("a recorded forward and backward computes anew, bit for bit as without
     loss.backward();
     return loss;
   };
+  // Algorithms of products are chosen when they are first met: here, since a recording times none.
+  step(w.to(device).set_requires_grad(), x.to(device));
   Tensor weight = w.to(device).set_requires_grad(), input = x.to(device), loss;
   const Graph graph(device, [&] { loss = step(weight, input); });
   const Tensor recorded_gradient = weight.grad();
