@@ -1,5 +1,5 @@
-// The program with the emulated device in it: `--device emulated` works as `--device cuda` does on a
-// machine that has one, but for speed.
+// The program with the emulated device in it: `--device emulated` works as `--device cuda` does on
+// a machine that has one, but for speed.
 #include <apprentice/tools/run_program.h>
 
 #include "test_device.h"

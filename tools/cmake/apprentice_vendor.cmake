@@ -1,11 +1,11 @@
-# cuDNN and cuBLASLt for kernels/dense, in builds with CUDA. Both are loaded when they are first used,
-# so only their headers are needed here, and nothing is linked with them.
+# cuDNN and cuBLASLt for kernels/dense, in builds with CUDA. Both are loaded when they are first
+# used, so only their headers are needed here, and nothing is linked with them.
 #
-# APPRENTICE_CUDNN=AUTO|ON|OFF: AUTO is on where cuDNN 9.8 or later is found (CUDNN_PATH, in the cache
-# or in the environment, names its folder where it is no usual one); ON is an error where it is not.
-# Results for cuDNN and cuBLASLt (CUDNN, CUBLASLT): APPRENTICE_HAVE_<name>, apprentice_<name>_headers,
-# APPRENTICE_<name>_LIBRARY, which is tried where the loader finds none, and APPRENTICE_<name>_STATUS,
-# which tells why it is off.
+# APPRENTICE_CUDNN=AUTO|ON|OFF: AUTO is on where cuDNN 9.8 or later is found (CUDNN_PATH, in the
+# cache or in the environment, names its folder where it is no usual one); ON is an error where it
+# is not. Results for cuDNN and cuBLASLt (CUDNN, CUBLASLT): APPRENTICE_HAVE_<name>,
+# apprentice_<name>_headers, APPRENTICE_<name>_LIBRARY, which is tried where the loader finds none,
+# and APPRENTICE_<name>_STATUS, which tells why it is off.
 if(NOT APPRENTICE_CUDNN MATCHES "^(AUTO|ON|OFF)$")
   message(FATAL_ERROR "APPRENTICE_CUDNN is '${APPRENTICE_CUDNN}', expected AUTO, ON or OFF")
 endif()
