@@ -59,8 +59,8 @@ class Method {
   /// Forwards and losses of one batch. Trained networks are in training mode.
   virtual StepResult step(const data::Batch& batch, const StepInfo& info) = 0;
   /// Does step() give a device the same work for every batch of a size, whatever `info` is, from
-  /// the batch's tensors alone? Then the trainer may record a step once and launch it from then on
-  /// (base/graph.h).
+  /// the batch's tensors alone (its ids are those of another batch)? Then the trainer may record a
+  /// step once and launch it from then on (base/graph.h).
   virtual bool recordable() const { return false; }
 };
 

@@ -25,6 +25,7 @@ struct Recipe {
   struct Data {
     std::string name = "cifar10";           ///< name or path of the data set
     std::string augment = "shift_mirror";   ///< "shift_mirror" or "none"
+    bool resident = true;                   ///< does the training set lie on the run's device?
     std::string on_bad_sample = "replace";  ///< a damaged image is an "error", or "replace"d
     int64_t train_images = 0;               ///< the first so many images only; 0: all
     int64_t test_images = 0;
@@ -91,7 +92,7 @@ void check_recipe(const Recipe& recipe);
 /// The resolved recipe, every key with its value; parse_recipe() gives it back equal.
 std::string to_toml(const Recipe& recipe);
 /// XXH3-128, in hex, of all that the numbers of a run depend on: every key but those that say only
-/// how it runs or reports (train.workers, train.log_every, train.eval_batch,
+/// how it runs or reports (data.resident, train.workers, train.log_every, train.eval_batch,
 /// train.keep_checkpoints, train.checkpoint_every).
 std::string recipe_hash(const Recipe& recipe);
 /// "train.lr: 0.1 there, 0.02 here" for each key of that kind that differs.

@@ -35,6 +35,7 @@ std::vector<Field> make_fields() {
       APPRENTICE_FIELD(teacher, logits, any),
       APPRENTICE_FIELD(data, name, filled),
       APPRENTICE_FIELD(data, augment, Allowed{.choices = {"none", "shift_mirror"}}),
+      APPRENTICE_FIELD(data, resident, any, kRunOnly),
       APPRENTICE_FIELD(data, on_bad_sample, Allowed{.choices = {"error", "replace"}}),
       APPRENTICE_FIELD(data, train_images, not_negative),
       APPRENTICE_FIELD(data, test_images, not_negative),

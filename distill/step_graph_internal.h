@@ -9,12 +9,13 @@
 namespace apprentice::distill {
 
 /// The steps of a training, recorded once as a graph (base/graph.h) and launched from then on: what
-/// a step gives to the device must be the same for every batch of a size, but for the memory that it
-/// reads. The first steps, in which libraries choose their algorithms and the allocator its blocks,
-/// run as they are, and so do batches of another size than the first (an epoch's last one).
+/// a step gives to the device must be the same for every batch of a size, but for the memory that
+/// it reads. The first steps, in which libraries choose their algorithms and the allocator its
+/// blocks, run as they are, and so do batches that are not full (an epoch's last one).
 class StepGraph {
  public:
-  explicit StepGraph(Device device) : device_(device) {}
+  /// `batch` is the size of a full one.
+  StepGraph(Device device, int64_t batch) : device_(device), batch_(batch) {}
   /// What `work(batch)` gives. The result's tensors are those of the latest step.
   StepResult run(const data::Batch& batch,
                  const std::function<StepResult(const data::Batch&)>& work);
@@ -25,12 +26,13 @@ class StepGraph {
  private:
   static constexpr int kStepsBefore = 2;
 
-  void record(const std::function<StepResult(const data::Batch&)>& work);
+  void record(const data::Batch& batch, const std::function<StepResult(const data::Batch&)>& work);
 
   Device device_;
+  int64_t batch_;
   int before_ = 0;
   int64_t launches_ = 0;
-  data::Batch inputs_;  ///< of the recorded work; in the size of the first batch
+  data::Batch inputs_;  ///< of the recorded work
   StepResult result_;
   std::optional<Graph> graph_;
 };

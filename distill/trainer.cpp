@@ -3,21 +3,16 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <limits>
 #include <optional>
 
-#include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
 #include <apprentice/base/files.h>
 #include <apprentice/base/text.h>
-#include <apprentice/core/precision.h>
 #include <apprentice/data/loader.h>
 #include <apprentice/distill/health.h>
 #include <apprentice/distill/run_folder.h>
-#include <apprentice/distill/step_graph_internal.h>
 #include <apprentice/distill/step_log_internal.h>
-#include <apprentice/distill/step_record_internal.h>
-#include <apprentice/distill/training_state_internal.h>
+#include <apprentice/distill/step_runner_internal.h>
 #include <apprentice/nn/schedule.h>
 #include <apprentice/quant/prepare.h>
 
@@ -55,16 +50,19 @@ class Trainer {
         loader_(parts.train, on_device(loader_options(recipe_), options.device)),
         schedule_(nn::make_schedule(recipe_.train.schedule,
                                     {.warmup_steps = recipe_.train.warmup_steps})),
-        steps_(recipe_.train.epochs * loader_.batches_per_epoch()),
-        precision_(parse_precision(recipe_.train.precision)) {
+        steps_(recipe_.train.epochs * loader_.batches_per_epoch()) {
     check(loader_.batches_per_epoch() > 0, "train: the training set '{}' is empty",
           parts.train->name);
     open_folder();
-    checked_ = state_.step;
-    if (!options_.device.is_cpu() && options_.graph && method_->recordable())
-      graph_.emplace(options_.device);
+    runner_.emplace(*method_, networks_,
+                    StepRunner::Options{.device = options_.device,
+                                        .precision = parse_precision(recipe_.train.precision),
+                                        .graph = options_.graph,
+                                        .batch = recipe_.train.batch,
+                                        .first = state_.step});
     if (state_.step > 0) return;  // a run that goes on has said it
     report_rules();
+    report_device();
     report_bad_samples(*parts.train);
     report_bad_samples(*parts.test);
   }
@@ -79,7 +77,7 @@ class Trainer {
     return {.test = test_metrics_,
             .best_top1 = state_.best_top1,
             .steps = state_.step,
-            .recorded_steps = graph_ ? graph_->launches() : 0,
+            .recorded_steps = runner_->recorded_steps(),
             .train_images_per_s = train_seconds_ > 0 ? double(trained_images_) / train_seconds_ : 0,
             .checkpoint = folder_->checkpoints().last()};
   }
@@ -121,6 +119,18 @@ class Trainer {
     if (!event.fields.empty()) emit(event);
   }
 
+  /// What a user may have expected to be otherwise.
+  void report_device() {
+    const bool on_cpu = options_.device.is_cpu();
+    if (on_cpu && recipe_.train.precision != "f32")
+      emit("warning", {{"train.precision", recipe_.train.precision},
+                       {"problem", std::string("the CPU computes in f32")}});
+    if (!on_cpu && options_.graph && !method_->recordable())
+      emit("graph", {{"recorded", std::string("no")},
+                     {"reason", std::string("the method's steps, or its teacher's stored logits, "
+                                            "are not the same work for every batch")}});
+  }
+
   void report_bad_samples(const data::ImageSet& set) {
     if (set.bad.count > 0)
       emit("warning", {{"data", set.name},
@@ -147,76 +157,42 @@ class Trainer {
   }
 
   void train_step(const data::Batch& batch) {
-    networks_.prepare_step(float(lr_at(state_.step)));
-    if (options_.device.is_cpu())
-      compute_step(batch,
-                   [&](const StepResult& result) { note(result, batch.size()), read_steps(); });
-    else  // looked at when there is something to write (catch_up)
-      note(step_on_device(batch), batch.size());
+    const bool recorded = runner_->recorded_steps() > 0;
+    checked([&] {
+      runner_->run(batch, {.step = state_.step, .steps = steps_, .epoch = state_.epoch},
+                   float(lr_at(state_.step)));
+    });
     ++state_.step;
     ++state_.cursor;
-    rate_.add(batch.size());
+    take_values();
+    if (!recorded && runner_->recorded_steps() > 0)
+      emit("graph", {{"bytes", int64_t(runner_->graph_bytes())}});
     report_progress();
   }
 
-  /// All that a step computes. `on_loss` is called before anything depends on the loss.
-  StepResult compute_step(const data::Batch& batch,
-                          const std::function<void(const StepResult&)>& on_loss = nullptr) {
-    const PrecisionGuard precision(precision_);
-    const MemoryLabel label("training step");
-    StepResult result =
-        method_->step(batch, {.step = state_.step, .steps = steps_, .epoch = state_.epoch});
-    if (on_loss) on_loss(result);
-    result.loss.backward();
-    networks_.note_gradients();
-    if (on_loss) check_gradients(state_.step);
-    networks_.apply_step();
-    return result;
+  /// Before anything is logged or saved.
+  void catch_up() {
+    checked([&] { runner_->catch_up(); });
+    take_values();
   }
 
-  StepResult step_on_device(const data::Batch& batch) {
-    if (!graph_) return compute_step(batch);
-    const bool recorded = graph_->bytes() > 0;
-    StepResult result =
-        graph_->run(batch, [this](const data::Batch& b) { return compute_step(b); });
-    if (!recorded && graph_->bytes() > 0) emit("graph", {{"bytes", int64_t(graph_->bytes())}});
-    return result;
-  }
-
-  void note(const StepResult& result, int64_t images) {
-    if (!record_.fits(result)) catch_up();
-    record_.add(state_.step, result, images);
-  }
-
-  /// Losses and hits of the steps that are recorded.
-  void read_steps() {
-    for (const StepValues& values : record_.take()) {
-      if (!std::isfinite(values.loss))
-        fail(fmt::format("step {} (epoch {}): the loss is {}", values.step, state_.epoch,
-                         values.loss));
+  void take_values() {
+    int64_t images = 0;
+    for (const StepValues& values : runner_->take()) {
       log_.add(values);
-      last_loss_ = values.loss;
+      images += values.images;
     }
+    if (images > 0) rate_.add(images);
   }
 
-  /// Of the steps since the last check, up to `last`.
-  void check_gradients(int64_t last) {
-    const std::string steps = last > checked_ ? fmt::format("steps {} to {}", checked_, last)
-                                              : fmt::format("step {}", last);
+  /// Calls work(); numbers that it finds not finite end the run.
+  template <class Work>
+  void checked(Work&& work) {
     try {
-      networks_.check_gradients(fmt::format("{} (epoch {})", steps, state_.epoch));
+      work();
     } catch (const CheckFailed& error) {
       fail(error.what());
     }
-    checked_ = last + 1;
-  }
-
-  /// Waits for the device, if there is one, and looks at what its steps gave: before anything is
-  /// logged or saved.
-  void catch_up() {
-    if (options_.device.is_cpu() || checked_ == state_.step) return;
-    read_steps();
-    check_gradients(state_.step - 1);
   }
 
   bool epoch_done() const { return state_.cursor == loader_.batches_per_epoch(); }
@@ -361,7 +337,7 @@ class Trainer {
                                    .epochs = recipe_.train.epochs,
                                    .step = state_.step,
                                    .steps = steps_,
-                                   .loss = last_loss_,
+                                   .loss = runner_->last_loss(),
                                    .lr = last_lr(),
                                    .images_per_s = rate,
                                    .seconds_left = rate > 0 ? images_left / rate : 0});
@@ -390,12 +366,7 @@ class Trainer {
   int64_t steps_;
   std::optional<RunFolder> folder_;
   RunState state_;
-  Precision precision_;
-  std::optional<StepGraph> graph_;
-  StepRecord record_;
-  int64_t checked_ = 0;  ///< gradients of the steps before are finite
-  /// Of the last step that was looked at.
-  double last_loss_ = std::numeric_limits<double>::quiet_NaN();
+  std::optional<StepRunner> runner_;
   StepLog log_;
   Rate rate_;
   std::pair<int64_t, data::Cursor> saved_{-1, {}};
@@ -411,7 +382,8 @@ data::LoaderOptions loader_options(const Recipe& recipe) {
           .shuffle = true,
           .augmentation = data::augmentation(recipe.data.augment),
           .seed = uint64_t(recipe.train.seed),
-          .workers = int(recipe.train.workers)};
+          .workers = int(recipe.train.workers),
+          .resident = recipe.data.resident};
 }
 
 std::string resume_point(const TrainerOptions& options) {

@@ -32,7 +32,8 @@ struct TrainerOptions {
   StopRequest stop_requested;  ///< may be empty
   Device device = {};          ///< where the networks are trained
   /// On another device than the CPU: records a step once and launches it from then on, if the
-  /// method's steps can be. The numbers are the same.
+  /// method's steps can be. The numbers are the same. Hooks of gradients (Tensor::on_grad_ready)
+  /// are not called by launches.
   bool graph = true;
 };
 
@@ -66,10 +67,14 @@ struct TrainResult {
 /// at losses and gradients where a line is written or a checkpoint saved, and only then is a number
 /// that is not finite noticed. The networks of the parts are moved there and stay.
 ///
-/// Throws Stopped when asked to stop (checkpoint saved); CheckFailed naming the step, or the first and
-/// last since the host looked, and the last good checkpoint if the loss, a gradient or a weight is not finite; CannotCreate if the folder is
-/// taken; ConfigError if a run to resume had another recipe; DamagedFile for a damaged checkpoint;
-/// IoError when saving fails, with the earlier checkpoint intact.
+/// On a GPU "bit for bit" asks for the same algorithms of its libraries: the same plan cache, or
+/// the choice without timing (dense/plans/plan_cache.h).
+///
+/// Throws Stopped when asked to stop (checkpoint saved); CheckFailed naming the step, or the first
+/// and last since the host looked, and the last good checkpoint if the loss, a gradient or a weight
+/// is not finite; CannotCreate if the folder is taken; ConfigError if a run to resume had another
+/// recipe; DamagedFile for a damaged checkpoint; IoError when saving fails, with the earlier
+/// checkpoint intact.
 TrainResult train(const TrainerParts& parts, const TrainerOptions& options);
 
 }  // namespace apprentice::distill

@@ -24,8 +24,8 @@ struct CommonOptions {
   void apply() const;
 };
 
-/// --device, of the verbs that compute on one. A run is the same on every device, so no recipe names
-/// it.
+/// --device, of the verbs that compute on one. A run is the same on every device, so no recipe
+/// names it.
 struct DeviceOption {
   std::string name = "cpu";
 

@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include <apprentice/dense/plans/plan_cache.h>
 #include <apprentice/distill/run.h>
 #include <apprentice/models/registry.h>
 #include <apprentice/tools/common_options.h>
@@ -25,7 +26,7 @@ struct RunOptions {
   DeviceOption device;
   std::string recipe, output, store_logits;
   std::vector<std::string> set;
-  bool resume = false, fall_back = false, no_graph = false;
+  bool resume = false, fall_back = false, no_graph = false, deterministic = false;
 };
 
 std::string default_output(const std::string& recipe) {
@@ -79,6 +80,7 @@ void print_result(const distill::TrainResult& result, const std::string& output,
                       {"best_top1", result.best_top1},
                       {"images", result.test.images},
                       {"steps", result.steps},
+                      {"recorded_steps", result.recorded_steps},
                       {"train_images_per_s", result.train_images_per_s},
                       {"output", output},
                       {"checkpoint", result.checkpoint}};
@@ -93,6 +95,7 @@ void print_result(const distill::TrainResult& result, const std::string& output,
 int run(const RunOptions& o, const std::function<void(distill::Recipe&)>& adjust) {
   o.common.apply();
   const Device device = o.device.get();
+  if (o.deterministic) kernels::dense::plan_choice() = kernels::dense::PlanChoice::heuristic;
   const distill::Recipe recipe = read_recipe(o, adjust);
   ProgressPrinter printer;
   distill::RunOptions options;
@@ -147,6 +150,10 @@ std::function<int()> add_recipe_run(CLI::App& app,
   o->device.add_to(app);
   app.add_flag("--no-graph", o->no_graph,
                "Give a device each step's work anew, not as one recorded graph");
+  app.add_flag(
+      "--deterministic", o->deterministic,
+      "The same bits in every repeat on a device: its libraries' algorithms are not chosen "
+      "by timing them");
   o->common.add_to(app);
   if (more_options) more_options(app);
   return [o, adjust] { return run(*o, adjust); };

@@ -30,10 +30,7 @@ Recipe recipe_of(const std::string& weights, const std::string& scheme) {
   return recipe;
 }
 
-/// Bytes of the weights and optimizers that a run ends with, with its loss on the test set, and
-/// how many steps were launched as a graph.
-std::pair<std::string, int64_t> ending(const Recipe& recipe, const std::string& output,
-                                       bool graph) {
+TrainerParts parts_of(const Recipe& recipe) {
   TrainerParts parts;
   parts.recipe = recipe;
   parts.train = test::colours("train", 10);
@@ -43,16 +40,26 @@ std::pair<std::string, int64_t> ending(const Recipe& recipe, const std::string& 
   parts.student_info.arch = parts.teacher_info.arch = "resnet8";
   parts.student_info.policy = policy_of(recipe);
   quant::prepare(*parts.student, parts.student_info.policy);
-  TrainerOptions options;
-  options.output = output;
-  options.device = test_device();
-  options.graph = graph;
-  const TrainResult result = train(parts, options);
-  CHECK(result.steps == 6);
+  return parts;
+}
+
+/// Bytes of the weights and optimizers that a run ends with, with its loss on the test set, and
+/// how many steps were launched as a graph.
+std::pair<std::string, int64_t> ending(const Recipe& recipe, const TrainerOptions& options) {
+  const TrainResult result = train(parts_of(recipe), options);
+  CHECK(result.steps == 3 * recipe.train.epochs);
   return {read_file(result.checkpoint + "/model.safetensors") +
               read_file(result.checkpoint + "/optimizer.safetensors") +
               fmt::format("{}", result.test.loss),
           result.recorded_steps};
+}
+
+TrainerOptions into(const std::string& output, bool graph) {
+  TrainerOptions options;
+  options.output = output;
+  options.device = test_device();
+  options.graph = graph;
+  return options;
 }
 
 }  // namespace
@@ -63,9 +70,23 @@ TEST_CASE("training by a recorded step ends in the same bits as training step by
                                           std::pair<const char*, const char*>{"ttq", "B"});
   CAPTURE(weights, scheme);
   const Recipe recipe = recipe_of(weights, scheme);
-  const auto plain = ending(recipe, folder / "plain", false);
-  const auto recorded = ending(recipe, folder / "recorded", true);
+  const auto plain = ending(recipe, into(folder / "plain", false));
+  const auto recorded = ending(recipe, into(folder / "recorded", true));
   CHECK(plain.second == 0);
   CHECK(recorded.second == 2);  // of six steps the first two and the two short ones are not
   CHECK(bool(plain.first == recorded.first));
+}
+
+TEST_CASE("a run that goes on with an epoch's short batch records the full ones all the same") {
+  const TempFolder folder;
+  Recipe recipe = recipe_of("twn", "B");
+  TrainerOptions options = into(folder / "run", true);
+  int64_t done = 0;
+  options.listener.on_progress = [&](const Progress& p) { done = p.step; };
+  options.stop_requested = [&]() -> std::string { return done == 2 ? "enough" : ""; };
+  recipe.train.epochs = 3;
+  CHECK_THROWS_AS(train(parts_of(recipe), options), Stopped);
+  TrainerOptions resume = into(folder / "run", true);
+  resume.resume = true;
+  CHECK(ending(recipe, resume).second == 2);  // one short, two before recording, short, two, short
 }

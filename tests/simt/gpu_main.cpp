@@ -4,7 +4,8 @@
 #include <catch2/catch.hpp>
 #include <cstdio>
 
-// Runs tests on the GPU, but for those about the emulated device; 77, which CTest counts as skipped, where there is none that can.
+// Runs tests on the GPU, but for those about the emulated device; 77, which CTest counts as
+// skipped, where there is none that can.
 namespace {
 
 constexpr int skipped = 77;
@@ -38,9 +39,8 @@ int main(int argc, char** argv) {
                          : "skipped: no CUDA device");
     return skipped;
   }
-  if (config.testsOrTags.empty()) {
-    config.testsOrTags = {is_sm90 ? "~[emulated]" : "~[emulated]~[sm90]"};
-    session.useConfigData(config);
-  }
+  if (config.testsOrTags.empty()) config.testsOrTags = {is_sm90 ? "" : "~[sm90]"};
+  for (std::string& wanted : config.testsOrTags) wanted = "~[emulated]" + wanted;
+  session.useConfigData(config);
   return session.run();
 }

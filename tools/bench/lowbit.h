@@ -36,8 +36,8 @@ std::string compare_codes(const T* got, const std::vector<T>& expected) {
                      expected.size(), got[first], expected[size_t(first)]);
 }
 
-/// A case for every kernel of `device` in the table of the problem's operation. The problem owns the
-/// memory behind its `args`; its args_in(copies) are the same in memory of a device, and its
+/// A case for every kernel of `device` in the table of the problem's operation. The problem owns
+/// the memory behind its `args`; its args_in(copies) are the same in memory of a device, and its
 /// compare() says why the outputs in its own memory are wrong, or "".
 template <class Problem>
 std::vector<BenchCase> lowbit_cases(std::shared_ptr<Problem> problem, Device device) {
