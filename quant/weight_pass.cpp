@@ -7,6 +7,7 @@
 #include <apprentice/core/written.h>
 #include <apprentice/kernels/kernel_table.h>
 #include <apprentice/quant/quantizer.h>
+#include <apprentice/quant/weight_rows_internal.h>
 
 namespace apprentice::quant {
 
@@ -15,16 +16,9 @@ class WeightPass {
  public:
   using Op = kernels::QuantizeWeights;
 
-  static std::array<int64_t, 2> rows_of(const Tensor& w, const WeightRule& rule) {
-    check<DtypeError>(w.dtype() == Dtype::f32, "weight quantizer: got {}, expected f32",
-                      name_of(w.dtype()));
-    const int64_t rows = rule.per_channel ? w.size(0) : 1;
-    return {rows, rows == 0 ? 0 : w.numel() / rows};
-  }
-
   static Op::Weight weight_of(const Tensor& w, const WeightRule& rule, Tensor& codes,
                               Tensor& scale) {
-    const auto sizes = rows_of(w, rule);
+    const auto sizes = rows_of(w, rule.per_channel);
     return {.w = w.as<float>(sizes),
             .codes = codes.as<float>(sizes),
             .rule = rule.rule,
@@ -43,7 +37,7 @@ class WeightPass {
     if (!again) {
       made = {};
       made.codes = w.new_empty(w.shape());
-      made.scale = w.new_empty({rows_of(w, *rule)[0]});
+      made.scale = w.new_empty({rows_of(w, rule->per_channel)[0]});
       made.flips = w.new_empty({2}, Dtype::i64);
       made.flips.fill(0);
     }
@@ -58,7 +52,7 @@ class WeightPass {
   void add(const QuantizedLayer& layer, const WeightRule& rule, View1<int64_t> zeros) {
     const Tensor w = layer.weight.detach();
     Tensor& codes = own_.emplace_back(w.new_empty(w.shape()));
-    Tensor& scale = own_.emplace_back(w.new_empty({rows_of(w, rule)[0]}));
+    Tensor& scale = own_.emplace_back(w.new_empty({rows_of(w, rule.per_channel)[0]}));
     list_.push_back(weight_of(w, rule, codes, scale));
     list_.back().zeros = zeros;
     device_ = w.device();
@@ -83,7 +77,7 @@ class WeightPass {
 QuantizedWeight WeightQuantizer::quantize(const Tensor& w) const {
   const auto rule = this->rule();
   check(rule.has_value(), "weight quantizer {}: has neither a rule nor quantize()", name());
-  Tensor codes = w.new_empty(w.shape()), scale = w.new_empty({WeightPass::rows_of(w, *rule)[0]});
+  Tensor codes = w.new_empty(w.shape()), scale = w.new_empty({rows_of(w, rule->per_channel)[0]});
   const WeightPass::Op::Weight weight[] = {WeightPass::weight_of(w, *rule, codes, scale)};
   kernels::launch<WeightPass::Op>({weight}, current_stream(w.device()));
   return of_codes(codes, scale);

@@ -4,19 +4,16 @@
 #include <apprentice/quant/weight_rows_internal.h>
 
 namespace apprentice::quant {
-namespace {
 
-std::array<int64_t, 2> sizes_of(const Tensor& w, bool per_channel) {
+std::array<int64_t, 2> rows_of(const Tensor& w, bool per_channel) {
   check<DtypeError>(w.dtype() == Dtype::f32, "weight quantizer: got {}, expected f32",
                     name_of(w.dtype()));
   const int64_t rows = per_channel ? w.size(0) : 1;
   return {rows, rows == 0 ? 0 : w.numel() / rows};
 }
 
-}  // namespace
-
 Tensor abs_mean(const Tensor& w, bool per_channel) {
-  const auto sizes = sizes_of(w, per_channel);
+  const auto sizes = rows_of(w, per_channel);
   Tensor mean = w.new_empty({sizes[0]});
   kernels::launch<kernels::AbsStatistics<float>>({w.as<float>(sizes), mean.view<float, 1>(), {}},
                                                  current_stream(w.device()));
@@ -24,7 +21,7 @@ Tensor abs_mean(const Tensor& w, bool per_channel) {
 }
 
 Tensor abs_max(const Tensor& w, bool per_channel) {
-  const auto sizes = sizes_of(w, per_channel);
+  const auto sizes = rows_of(w, per_channel);
   Tensor max = w.new_empty({sizes[0]});
   kernels::launch<kernels::AbsStatistics<float>>({w.as<float>(sizes), {}, max.view<float, 1>()},
                                                  current_stream(w.device()));
@@ -32,7 +29,7 @@ Tensor abs_max(const Tensor& w, bool per_channel) {
 }
 
 TernaryRows ternarize(const Tensor& w, bool per_channel, const Tensor& size, double factor) {
-  const auto sizes = sizes_of(w, per_channel);
+  const auto sizes = rows_of(w, per_channel);
   const auto make = [&] { return w.new_empty({sizes[0]}); };
   TernaryRows rows{w.new_empty(w.shape()), make(), make(), make()};
   kernels::launch<kernels::Ternarize<float>>({.w = w.as<float>(sizes),
@@ -48,7 +45,7 @@ TernaryRows ternarize(const Tensor& w, bool per_channel, const Tensor& size, dou
 
 Tensor map_rows(const Tensor& w, bool per_channel,
                 const std::function<float(int64_t row, float value)>& fn) {
-  const auto sizes = sizes_of(w, per_channel);
+  const auto sizes = rows_of(w, per_channel);
   const Tensor host = w.to(Device{});
   const View2<const float> x = host.as<float>(sizes);
   Tensor result = host.new_empty(w.shape());

@@ -1,21 +1,25 @@
 #pragma once
 
+#include <array>
 #include <functional>
 
 #include <apprentice/core/tensor.h>
 
 namespace apprentice::quant {
 
-/// A weight [out, ...] f32 as the rows that share a scale: one a layer, or one an output channel.
-/// What is made of it lies beside it. DtypeError for another type.
+// A weight [out, ...] f32 as the rows that share a scale: one a layer, or one an output channel.
+// What is made of it lies beside it. DtypeError for another type.
+
+/// How many rows, and how long they are.
+std::array<int64_t, 2> rows_of(const Tensor& w, bool per_channel);
 
 /// Mean and largest |w| of each row, [rows]; sums in double, so independent of the number of
 /// threads.
 Tensor abs_mean(const Tensor& w, bool per_channel);
 Tensor abs_max(const Tensor& w, bool per_channel);
 
-/// Codes -1, 0, +1 (held in f32, shape of w) and the mean |w| of each kind of code of a row, [rows];
-/// 0 where there is none.
+/// Codes -1, 0, +1 (held in f32, shape of w) and the mean |w| of each kind of code of a row,
+/// [rows]; 0 where there is none.
 struct TernaryRows {
   Tensor codes, positive_mean, negative_mean, nonzero_mean;
 };
