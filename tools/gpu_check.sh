@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Proves the CUDA backend on the GPU of this machine, in under ten minutes, without a network: builds it for that GPU, runs
+# Proves the CUDA backend on the GPU of this machine, without a network: builds it for that GPU, runs
 # all tests of kernels and of the stack on the device (parity with the CPU), kernels again under compute-sanitizer
 # where that is installed, times kernels, training steps and packed networks, distils for a short while, times
 # PyTorch beside it where python3 has it, and prints one table.
@@ -11,21 +11,34 @@
 #   APPRENTICE_VENDOR  a folder made by tools/vendor.sh, for machines without the libraries
 #   GPU_BUILD          a build folder made elsewhere, with apprentice and the tests in it: nothing is built
 #   EPOCHS             of the distillation (3)
+#   SECONDS_A_TOOL     that each tool of compute-sanitizer may take (100); these come last
 #
+# The table is written anew after every step, so a call that is cut short leaves what it found.
 # Exit code 0: all passed; 1: something failed; 77: no CUDA device.
 set -uo pipefail
-cd "$(dirname "$0")/.." || exit 1
-
-out=${1:-build-gpu/check}
-build=${GPU_BUILD:-build-gpu}
+root=$(dirname "$0")/..
+out=$(realpath -m "${1:-$root/build-gpu/check}")
+build=$(realpath -m "${GPU_BUILD:-$root/build-gpu}")
+vendor=${APPRENTICE_VENDOR:+$(realpath -m "$APPRENTICE_VENDOR")}
+[ -z "${APPRENTICE_DATA-}" ] || APPRENTICE_DATA=$(realpath -m "$APPRENTICE_DATA")
+cd "$root" || exit 1
 apprentice=$build/apprentice
-vendor=${APPRENTICE_VENDOR-}
 rows=() json=() failures=0
 
 # row WHAT RESULT SECONDS
 row() {
   rows+=("| $1 | $2 | $3 |")
   json+=("{\"what\":\"$1\",\"result\":\"$2\",\"seconds\":$3}")
+  write_tables
+}
+
+write_tables() {
+  {
+    printf '%s, commit %s\n\n| check | result | seconds |\n|---|---|---|\n' "$device" "$commit"
+    printf '%s\n' "${rows[@]}"
+    if [ -s "$out/bench.md" ]; then printf '\n' && cat "$out/bench.md"; fi
+  } >"$out/gpu_check.md"
+  printf '{"device":"%s","commit":"%s","checks":[%s]}\n' "$device" "$commit" "$(IFS=,; echo "${json[*]}")" >"$out/gpu_check.json"
 }
 
 # step WHAT LOG COMMAND...: runs it and notes how it ended, or, if $key is set, that number of the JSON that it prints.
@@ -35,11 +48,17 @@ step() {
   shift 2
   echo "gpu_check: $what" >&2
   "$@" >"$log" 2>"$log.err" || result="FAILED ($?)"
-  if [ "$result" != passed ]; then
+  [ "$result" = 'FAILED (124)' ] && result='not finished in its time'
+  if [[ $result == FAILED* ]]; then
     failures=$((failures + 1))
     tail -n 30 "$log" "$log.err" >&2
-  elif [ -n "$key" ]; then
-    result="$(grep -oE "\"$key\":[-0-9.e+]+" "$log" | tail -n 1 | cut -d: -f2) ${key##*_}"
+  elif [ "$result" = passed ] && [ -n "$key" ]; then
+    result=$(grep -oE "\"$key\":[-0-9.e+]+" "$log" | tail -n 1 | cut -d: -f2)
+    if [ -n "$result" ]; then
+      result+=" ${key##*_}"
+    else
+      result="FAILED (no $key)" failures=$((failures + 1))
+    fi
   fi
   row "$what" "$result" "$((SECONDS - begin))"
   [[ $result != FAILED* ]]
@@ -55,9 +74,10 @@ capability=${device##*, }
 architecture=${capability/./}-real
 [ "$capability" = 9.0 ] && architecture=90a-real
 mkdir -p "$out" || exit 73
+commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 if [ -n "$vendor" ]; then
-  vendor=$(cd "$vendor" && pwd) || exit 66
+  [ -d "$vendor/usr" ] || { echo "gpu_check: $vendor is no folder of tools/vendor.sh" >&2; exit 66; }
   LD_LIBRARY_PATH=$vendor/usr/lib/$(uname -m)-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
   export LD_LIBRARY_PATH
 fi
@@ -78,7 +98,8 @@ bench() {
 
 distil() {
   local settings=(--set "train.epochs=${EPOCHS:-3}") data=cifar10 recipe
-  if "$apprentice" eval resnet56_jpeg --data cifar10 --images 1 >/dev/null 2>&1; then
+  if "$apprentice" eval resnet56_jpeg --data cifar10 --images 1 >/dev/null 2>&1 &&
+    "$apprentice" eval resnet20_jpeg --data cifar10 --images 1 >/dev/null 2>&1; then
     recipe=tools/recipes/cifar10_resnet20_ternary.toml
   else
     recipe=tools/recipes/shapes10_resnet8_ternary.toml data=shapes10
@@ -95,13 +116,6 @@ rm -rf "$out/run" "$out/teacher" "$out/start"
 if [ -z "${GPU_BUILD-}" ]; then step "build for $architecture" build.log build_all; fi
 step 'kernel cases' kernels.log "$build/tests/simt/gpu_tests"
 step 'stack on the device, parity with the CPU' stack.log "$build/tests/device/gpu_device_tests"
-if command -v compute-sanitizer >/dev/null; then
-  for tool in memcheck racecheck; do
-    step "kernel cases, $tool" "$tool.log" compute-sanitizer --tool "$tool" --error-exitcode 1 "$build/tests/simt/gpu_tests"
-  done
-else
-  row 'compute-sanitizer' 'not installed' 0
-fi
 step 'distillation, packed, verified' distil.log distil && {
   row 'top-1 of the last epoch' "$(tail -n 1 "$out/run/summary.csv" | cut -d, -f6) %" 0
   row 'images/s in training' "$(tail -n 1 "$out/run/summary.csv" | cut -d, -f8)" 0
@@ -117,18 +131,28 @@ done
 step 'kernels, verified and timed' bench.md "$apprentice" bench kernels --device cuda --md --shapes resnet18 --shapes resnet20 \
   --shapes gemm --shapes gemv
 if python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
+  key=median_ms
   for precision in f32 bf16; do
-    key=median_ms step "PyTorch, ResNet-56 to ResNet-20 step, $precision, channels last, batch 512" "torch_$precision.json" \
+    step "PyTorch, ResNet-56 to ResNet-20 step, $precision, channels last, batch 512" "torch_$precision.json" \
       python3 tools/bench/torch_distill.py --batch 512 --precision "$precision"
   done
+  step 'PyTorch, the same in bf16 with augmentation on the device' torch_augment.json \
+    python3 tools/bench/torch_distill.py --batch 512 --precision bf16 --augment
+  key=
 else
   row 'PyTorch' 'python3 has none that sees the device' 0
 fi
+# Our kernels alone: those of libraries are not ours to check.
+if command -v compute-sanitizer >/dev/null; then
+  filter='~[vendor]'
+  [ "$capability" = 9.0 ] || filter+='~[sm90]'
+  for tool in memcheck racecheck; do
+    step "kernel cases, $tool" "$tool.log" timeout "${SECONDS_A_TOOL:-100}" compute-sanitizer --tool "$tool" --error-exitcode 1 \
+      "$build/tests/simt/gpu_tests" "$filter"
+  done
+else
+  row 'compute-sanitizer' 'not installed' 0
+fi
 
-{
-  printf '%s, commit %s\n\n| check | result | seconds |\n|---|---|---|\n' "$device" "$(git rev-parse --short HEAD 2>/dev/null)"
-  printf '%s\n' "${rows[@]}"
-  if [ -s "$out/bench.md" ]; then printf '\n' && cat "$out/bench.md"; fi
-} | tee "$out/gpu_check.md"
-printf '{"device":"%s","checks":[%s]}\n' "$device" "$(IFS=,; echo "${json[*]}")" >"$out/gpu_check.json"
+cat "$out/gpu_check.md"
 [ "$failures" = 0 ]

@@ -3,11 +3,15 @@
 # a network: run it on a Debian 12, carry the folder, and name it there as APPRENTICE_VENDOR to tools/gpu_check.sh
 # (or CMAKE_PREFIX_PATH=DIR/usr to CMake). The machine there brings CMake, a compiler and a libc of 2.36 or later.
 #
-#   tools/vendor.sh [DIR]     DIR (build-vendor): made anew
+#   tools/vendor.sh [DIR]     DIR (build-vendor): made anew if it is of an earlier call
 set -euo pipefail
+dir=$(realpath -m "${1:-build-vendor}")
 cd "$(dirname "$0")/.."
 
-dir=${1:-build-vendor}
+if [ -e "$dir" ] && [ ! -f "$dir/made-by-vendor" ]; then
+  echo "vendor: $dir exists and is not of an earlier call; name another folder" >&2
+  exit 73
+fi
 if ! { command -v apt-get && command -v dpkg-deb; } >/dev/null; then
   echo 'vendor: needs a Debian system' >&2
   exit 1
@@ -32,6 +36,7 @@ mapfile -t libraries < <(tools/setup.sh --list | grep -E '^lib|-dev$|^catch2$')
 mapfile -t packages < <(closure "${libraries[@]}")
 rm -rf "$dir"
 mkdir -p "$dir/packages"
+touch "$dir/made-by-vendor"
 (cd "$dir/packages" && apt-get download -qq "${packages[@]}")
 for package in "$dir"/packages/*.deb; do dpkg-deb -x "$package" "$dir"; done
 rm -rf "$dir/packages" "$dir/usr/share/doc" "$dir/usr/share/man" "$dir/usr/share/icu"

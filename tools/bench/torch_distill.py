@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Times a distillation step of PyTorch: ResNet-56 to ResNet-20 on images of CIFAR's size, channels last.
 
-    python3 tools/bench/torch_distill.py [--batch 512] [--device cuda] [--precision bf16] [--seconds 10]
+    python3 tools/bench/torch_distill.py [--batch 512] [--device cuda] [--precision bf16] [--augment] [--seconds 10]
 
 The step is that of `apprentice bench step resnet20 --teacher resnet56`: the teacher's logits without gradients,
-0.5 CE + 0.5 T^2 KL at T = 4, backward, SGD with momentum; before it, images of bytes that lie on the device are
-gathered, shifted by up to four pixels, mirrored and normalised. Prints one line of JSON; epoch_s is that of 50,000
-images.
+0.5 CE + 0.5 T^2 KL at T = 4, backward, SGD with momentum, on one batch. With --augment each step first gathers
+images of bytes that lie on the device, shifts them by up to four pixels, mirrors and normalises them, as training
+does. f32 is without TF32. Prints one line of JSON; epoch_s is that of 50,000 images.
 """
 
 import argparse
@@ -74,12 +74,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--precision", choices=("bf16", "f32"), default="bf16")
+    parser.add_argument("--precision", choices=("f32", "tf32", "bf16"), default="bf16")
+    parser.add_argument("--augment", action="store_true")
     parser.add_argument("--seconds", type=float, default=10)
     o = parser.parse_args()
     device = torch.device(o.device)
     torch.manual_seed(0)
     torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = o.precision == "tf32"
 
     def network(depth):
         return ResNet(depth).to(device).to(memory_format=torch.channels_last)
@@ -91,9 +93,11 @@ def main():
     std = torch.tensor([0.2470, 0.2435, 0.2616], device=device)
     labels = torch.randint(0, 10, (o.batch,), device=device)
 
+    fixed = augment(data, mean, std, o.batch)
+
     def step():
         with torch.autocast(device.type, torch.bfloat16, enabled=o.precision == "bf16"):
-            x = augment(data, mean, std, o.batch)
+            x = augment(data, mean, std, o.batch) if o.augment else fixed
             with torch.no_grad():
                 soft = F.log_softmax(teacher(x).float() / 4, 1)
             y = student(x).float()
@@ -119,7 +123,7 @@ def main():
         times.append((time.perf_counter() - start) / 10)
     median = statistics.median(times)
     print(json.dumps({"torch": torch.__version__, "device": str(device), "precision": o.precision, "batch": o.batch,
-                      "median_ms": median * 1e3, "epoch_s": median * IMAGES / o.batch}, separators=(",", ":")))
+                      "augment": o.augment, "median_ms": median * 1e3, "epoch_s": median * IMAGES / o.batch}, separators=(",", ":")))
 
 
 if __name__ == "__main__":
