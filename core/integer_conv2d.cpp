@@ -55,16 +55,17 @@ Tensor run(const Tensor& x, const Tensor& weight, const Conv2dOptions& o, bool r
   Tensor sums = x.new_empty({x.size(0), height, width, out}), codes;
   args.x = image.view<uint8_t, 4>();
   args.acc_f32 = sums.view<float, 4>();
-  const bool made = kept && kept->prepacked && kept->kernel == kernel.name;
+  bool made = kept && kept->prepacked && kept->kernel == kernel.name && kept->device == x.device();
   if (!made) {
     codes = packed<Bits>(weight);
     args.weight.data = std::as_const(codes).data<uint8_t>();
   }
   if (kept && !made && kernel.prepack && !x.device().is_cpu()) {
     const DeviceGuard there(x.device());
-    *kept = {kernel.name, kernel.prepack(args)};
+    *kept = {kernel.name, x.device(), kernel.prepack(args)};
+    made = true;
   }
-  if (kept) args.prepacked = kept->prepacked.get();
+  if (made) args.prepacked = kept->prepacked.get();
   kernel.run(args, stream);
   return sums;
 }

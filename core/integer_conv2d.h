@@ -8,10 +8,11 @@
 
 namespace apprentice {
 
-/// Weights as the kernel of another device than the CPU reads them: filled by the first call that is
-/// given one, and read by the next ones, whose weights must hold the same.
+/// Weights as the kernel of another device than the CPU reads them: filled by the first call that
+/// is given one, and read by the next ones of that device, whose weights must hold the same.
 struct IntegerWeights {
   std::string kernel;
+  Device device;
   std::shared_ptr<const kernels::Prepacked> prepacked;
 };
 

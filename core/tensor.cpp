@@ -142,6 +142,7 @@ void* Tensor::raw() {
 const void* Tensor::raw() const { return require_host(require(impl_)).bytes(); }
 
 std::byte* Tensor::bytes() {
+  require(impl_);
   note_write(*impl_);
   return impl_->bytes();
 }
@@ -192,6 +193,7 @@ void Tensor::copy_from(const Tensor& other) {
 }
 
 void Tensor::fill(double value) {
+  require(impl_);
   note_write(*impl_);
   kernels::Fill::Args args{impl_->bytes(), int(size_of(dtype())), numel()};
   with_dtype(dtype(), "fill", [&]<class T>() {

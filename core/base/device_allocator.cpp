@@ -42,37 +42,50 @@ void* DeviceAllocator::take_kept(const Key& key) {
   return data;
 }
 
-/// Blocks whose other streams are past their use go to the kept ones.
+/// Blocks whose other streams are past their use go to the kept ones. Only a stream that is not
+/// past it is waited for: others may be gone.
 void DeviceAllocator::collect_pending(bool wait) {
   Runtime& runtime = runtime_of(device_.kind);
-  std::erase_if(pending_, [&](Pending& p) {
-    if (wait)
-      for (const Stream& stream : p.block.other_streams) runtime.synchronize(stream);
-    if (!std::all_of(p.events.begin(), p.events.end(),
-                     [&](void* event) { return runtime.is_done(event); }))
-      return false;
-    for (void* event : p.events) runtime.destroy_event(device_.index, event);
-    kept_[{nullptr, p.block.stream.handle, p.block.bytes}].push_back(p.data);
-    return true;
-  });
+  const auto past = [&](const std::pair<Stream, void*>& use) {
+    if (runtime.is_done(use.second)) return true;
+    if (wait) runtime.synchronize(use.first);
+    return wait;
+  };
+  for (size_t i = 0; i < pending_.size();) {
+    if (!std::all_of(pending_[i].events.begin(), pending_[i].events.end(), past)) {
+      ++i;
+      continue;
+    }
+    const Pending p = std::move(pending_[i]);
+    pending_.erase(pending_.begin() + int64_t(i));
+    kept_[{nullptr, p.stream.handle, p.bytes}].push_back(p.data);
+    for (const auto& [stream, event] : p.events) runtime.destroy_event(device_.index, event);
+  }
 }
 
+/// Nothing is kept of them, though the device may be lost.
 void DeviceAllocator::give_back_kept(const Graph* graph) {
-  Runtime& runtime = runtime_of(device_.kind);
+  std::vector<void*> blocks;
   std::erase_if(kept_, [&](const auto& entry) {
     if (std::get<const Graph*>(entry.first) != graph) return false;
-    for (void* block : entry.second) runtime.free(device_.index, block);
+    blocks.insert(blocks.end(), entry.second.begin(), entry.second.end());
     use_.cached -= entry.second.size() * std::get<size_t>(entry.first);
     return true;
   });
+  for (void* block : blocks) runtime_of(device_.kind).free(device_.index, block);
+}
+
+/// The graph of this device that this thread records, or null.
+const Graph* DeviceAllocator::recording_here() const {
+  const Graph* graph = Graph::recording();
+  return graph && graph->device() == device_ ? graph : nullptr;
 }
 
 void* DeviceAllocator::allocate(size_t bytes, Stream stream) {
   check<DeviceError>(stream.device == device_, "memory of {} asked for a stream of {}",
                      device_.str(), stream.device.str());
   const size_t size = class_of(bytes);
-  const Graph* graph = Graph::recording();
-  if (graph && !(graph->device() == device_)) graph = nullptr;
+  const Graph* graph = recording_here();
   std::lock_guard lock(mutex_);
   if (!graph) collect_pending(/*wait=*/false);
   void* data = take_kept({graph, stream.handle, size});
@@ -87,7 +100,7 @@ void* DeviceAllocator::allocate(size_t bytes, Stream stream) {
     }
     if (!data) out_of_memory(bytes);
   }
-  live_.emplace(data, Block{size, stream, std::string(MemoryLabel::current()), graph, {}});
+  live_.emplace(data, Block{size, stream, std::string(MemoryLabel::current()), graph});
   use_.live += size;
   use_.peak = std::max(use_.peak, use_.live);
   return data;
@@ -95,26 +108,46 @@ void* DeviceAllocator::allocate(size_t bytes, Stream stream) {
 
 void DeviceAllocator::free(void* data) noexcept {
   std::lock_guard lock(mutex_);
-  auto node = live_.extract(data);
-  if (node.empty()) return;
-  Block& block = node.mapped();
-  use_.live -= block.bytes;
-  use_.cached += block.bytes;
-  if (block.other_streams.empty()) {
-    kept_[{block.graph, block.stream.handle, block.bytes}].push_back(data);
+  const auto at = live_.find(data);
+  if (at == live_.end()) return;
+  Block& block = at->second;
+  const Graph* recording = recording_here();
+  if (recording && block.graph != recording && (block.graph_gone || !block.other_streams.empty())) {
+    block.freed_in = recording;  // an event of now would be one of the recording
     return;
   }
-  if (block.graph) {  // which of its streams is past it, a recording does not say: nobody's again
-    kept_[{block.graph, /*no stream*/ this, block.bytes}].push_back(data);
-    return;
-  }
+  retire(data, block);
+  live_.erase(at);
+}
+
+DeviceAllocator::Pending DeviceAllocator::pending_of(void* data, const Block& block) {
   Runtime& runtime = runtime_of(device_.kind);
-  Pending pending{data, std::move(block), {}};
-  for (const Stream& stream : pending.block.other_streams) {
-    pending.events.push_back(runtime.create_event(device_.index));
-    runtime.record(pending.events.back(), stream);
+  Pending pending{data, block.bytes, block.stream};
+  for (const Stream& stream : block.other_streams) {
+    pending.events.emplace_back(stream, runtime.create_event(device_.index));
+    runtime.record(pending.events.back().second, stream);
   }
-  pending_.push_back(std::move(pending));
+  return pending;
+}
+
+/// Where a block goes that is not live any more.
+void DeviceAllocator::retire(void* data, const Block& block) noexcept {
+  use_.live -= block.bytes;
+  try {
+    if (block.graph_gone) {
+      runtime_of(device_.kind).free(device_.index, data);
+      return;
+    }
+    if (block.other_streams.empty())
+      kept_[{block.graph, block.stream.handle, block.bytes}].push_back(data);
+    else if (block.graph)  // which stream is past it, a recording does not say: nobody's again
+      kept_[{block.graph, /*no stream*/ this, block.bytes}].push_back(data);
+    else
+      pending_.push_back(pending_of(data, block));
+    use_.cached += block.bytes;
+  } catch (const DeviceError&) {
+    // The device is lost, and the next call on it says so. Nobody gets the block again.
+  }
 }
 
 void DeviceAllocator::used_in(void* data, Stream stream) {
@@ -127,11 +160,44 @@ void DeviceAllocator::used_in(void* data, Stream stream) {
     others.push_back(stream);
 }
 
-void DeviceAllocator::release_graph(const Graph* graph) {
+void DeviceAllocator::release_graph(const Graph* graph) noexcept {
   std::lock_guard lock(mutex_);
   for (auto& [data, block] : live_)
-    if (block.graph == graph) block.graph = nullptr;
-  give_back_kept(graph);
+    if (block.graph == graph) block.graph = nullptr, block.graph_gone = true;
+  try {
+    give_back_kept(graph);
+  } catch (const DeviceError&) {
+    // The device is lost, and the next call on it says so.
+  }
+}
+
+void DeviceAllocator::end_recording(const Graph* graph) noexcept {
+  std::lock_guard lock(mutex_);
+  std::erase_if(live_, [&](const auto& entry) {
+    if (entry.second.freed_in != graph) return false;
+    retire(entry.first, entry.second);
+    return true;
+  });
+}
+
+void DeviceAllocator::forget(Stream stream) {
+  std::lock_guard lock(mutex_);
+  const Stream instead{device_};
+  for (auto& [data, block] : live_) {
+    std::erase(block.other_streams, stream);
+    if (block.stream == stream) block.stream = instead;
+  }
+  for (Pending& p : pending_)
+    if (p.stream == stream) p.stream = instead;
+  std::map<Key, std::vector<void*>> moved;
+  std::erase_if(kept_, [&](auto& entry) {
+    const auto& [graph, handle, bytes] = entry.first;
+    if (graph || handle != stream.handle) return false;
+    moved[{nullptr, instead.handle, bytes}] = std::move(entry.second);
+    return true;
+  });
+  for (auto& [key, blocks] : moved)
+    kept_[key].insert(kept_[key].end(), blocks.begin(), blocks.end());
 }
 
 size_t DeviceAllocator::bytes_of(const Graph* graph) const {
@@ -188,14 +254,15 @@ void DeviceAllocator::release_cached() {
 
 DeviceAllocator& device_allocator(Device device) {
   check<DeviceError>(!device.is_cpu(), "device_allocator: the CPU has none");
-  require_device(device);
   static std::mutex mutex;
   // Never destroyed: memory in static objects may outlive it otherwise.
   static auto* all = new std::map<std::pair<Device::Kind, int>, std::unique_ptr<DeviceAllocator>>;
   std::lock_guard lock(mutex);
-  auto& allocator = (*all)[{device.kind, device.index}];
-  if (!allocator) allocator = std::make_unique<DeviceAllocator>(device);
-  return *allocator;
+  const auto at = all->find({device.kind, device.index});
+  if (at != all->end()) return *at->second;  // as at every allocation: nobody asks the driver
+  require_device(device);
+  auto made = std::make_unique<DeviceAllocator>(device);
+  return *all->emplace(std::pair(device.kind, device.index), std::move(made)).first->second;
 }
 
 }  // namespace apprentice

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include <apprentice/base/buffer.h>
@@ -54,8 +55,12 @@ class DeviceAllocator {
   void free(void* data) noexcept;
   /// The block is used by work given to `stream` so far.
   void used_in(void* data, Stream stream);
-  /// The graph is gone: its blocks go back to the device, those still in use once they are freed.
-  void release_graph(const Graph* graph);
+  /// The graph is gone: its blocks go back to the device, those still in use when they are freed.
+  void release_graph(const Graph* graph) noexcept;
+  /// The recording of the graph has ended: what it freed of blocks that are not its own is free.
+  void end_recording(const Graph* graph) noexcept;
+  /// The stream has done its work and is about to go: its blocks are the default one's from now on.
+  void forget(Stream stream);
   /// Of all its blocks.
   size_t bytes_of(const Graph* graph) const;
 
@@ -73,18 +78,25 @@ class DeviceAllocator {
     Stream stream;
     std::string label;
     const Graph* graph;  ///< null: of none
-    std::vector<Stream> other_streams;
+    std::vector<Stream> other_streams{};
+    bool graph_gone = false;
+    const Graph* freed_in = nullptr;  ///< the recording that has freed it and goes on
   };
+  /// A freed block, and where other streams are past their use of it.
   struct Pending {
     void* data;
-    Block block;
-    std::vector<void*> events;
+    size_t bytes;
+    Stream stream;
+    std::vector<std::pair<Stream, void*>> events{};
   };
 
   /// Whose kept blocks: of a graph, a stream handle and a class.
   using Key = std::tuple<const Graph*, void*, size_t>;
 
+  const Graph* recording_here() const;
   void* take_kept(const Key& key);
+  Pending pending_of(void* data, const Block& block);
+  void retire(void* data, const Block& block) noexcept;
   void collect_pending(bool wait);
   void give_back_kept(const Graph* graph);
   [[noreturn]] void out_of_memory(size_t bytes) const;
@@ -99,7 +111,7 @@ class DeviceAllocator {
   size_t device_calls_ = 0;
 };
 
-/// The allocator of a device that is there.
+/// The allocator of a device that was there when it was first asked for; DeviceError if it was not.
 DeviceAllocator& device_allocator(Device device);
 
 }  // namespace apprentice

@@ -1,6 +1,6 @@
 #include <apprentice/base/graph.h>
 
-#include <utility>
+#include <algorithm>
 
 #include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
@@ -35,12 +35,15 @@ void refuse_in_recording(const char* what) {
 }
 
 Graph::Graph(Device device, const std::function<void()>& work) : stream_(checked(device)) {
+  DeviceAllocator& allocator = device_allocator(device);
   try {
     record(work);
   } catch (...) {
-    device_allocator(device).release_graph(this);
+    allocator.end_recording(this);
+    allocator.release_graph(this);
     throw;
   }
+  allocator.end_recording(this);
 }
 
 void Graph::record(const std::function<void()>& work) {
@@ -57,13 +60,20 @@ void Graph::record(const std::function<void()>& work) {
   recorded_ = runtime.end_recording(stream_.get());
 }
 
+/// Only for streams that are not past their launch: others may be gone.
+void Graph::wait() const {
+  for (const auto& [stream, end] : launches_)
+    if (!end->is_done()) runtime_of(stream.device.kind).synchronize(stream);
+}
+
 Graph::~Graph() {
   try {
+    wait();
     runtime_of(device().kind).destroy_recorded(device().index, recorded_);
-    device_allocator(device()).release_graph(this);
   } catch (const DeviceError&) {
     // The device is lost, and the next call on it says so.
   }
+  device_allocator(device()).release_graph(this);
 }
 
 size_t Graph::bytes() const { return device_allocator(device()).bytes_of(this); }
@@ -72,7 +82,12 @@ void Graph::launch(Stream stream) const {
   check<DeviceError>(stream.device == device(), "graph of {} launched in a stream of {}",
                      device().str(), stream.device.str());
   refuse_in_recording("the launch of a graph");
+  auto at = std::find_if(launches_.begin(), launches_.end(),
+                         [&](const auto& launch) { return launch.first == stream; });
+  if (at == launches_.end())
+    at = launches_.emplace(at, stream, std::make_unique<StreamEvent>(device()));
   runtime_of(device().kind).launch_recorded(recorded_, stream);
+  at->second->record(stream);
 }
 
 }  // namespace apprentice

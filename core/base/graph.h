@@ -2,6 +2,8 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include <apprentice/base/stream.h>
 
@@ -28,7 +30,7 @@ class Graph {
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
 
-  /// Gives the recorded work to `stream`; does not wait.
+  /// Gives the recorded work to `stream`; does not wait. From one thread at a time.
   void launch(Stream stream) const;
 
   Device device() const { return stream_.get().device; }
@@ -39,9 +41,12 @@ class Graph {
 
  private:
   void record(const std::function<void()>& work);
+  void wait() const;
 
   OwnedStream stream_;
   void* recorded_ = nullptr;
+  /// The end of the latest launch in each stream.
+  mutable std::vector<std::pair<Stream, std::unique_ptr<StreamEvent>>> launches_;
 };
 
 /// DeviceError naming `what` while this thread records a graph: for what cannot be recorded.

@@ -10,7 +10,7 @@ namespace apprentice {
 class StreamEvent;
 
 /// Host memory that a device copies from and to without making the host wait. Blocks are kept and
-/// handed out again once the streams that used them are past that use.
+/// handed out again once the stream that used them is past that use.
 class PinnedBuffer {
  public:
   /// DeviceError naming the size if the system has no more.
@@ -21,14 +21,16 @@ class PinnedBuffer {
 
   void* data() const { return data_; }
   size_t bytes() const { return bytes_; }
-  /// Work given to `stream` so far reads or writes the block: it is kept until that is done.
+  /// Work given to `stream` so far reads or writes the block: it is kept until that is done. All
+  /// work on a block is in one stream; DeviceError for a second one.
   void used_in(Stream stream);
 
  private:
   Device device_;
   size_t bytes_;
   void* data_;
-  std::unique_ptr<StreamEvent> past_;
+  Stream stream_;
+  std::unique_ptr<StreamEvent> past_;  ///< its use in that stream; null: none
 };
 
 }  // namespace apprentice

@@ -27,12 +27,12 @@ class Runtime {
     size_t free, total;
   };
   virtual Memory memory(int device) = 0;
-  /// Null if the device has no more. `free` may wait for the device.
+  /// Null if the device has no more. `free` waits for work that may use the memory.
   virtual void* allocate(int device, size_t bytes) = 0;
   virtual void free(int device, void* data) = 0;
   /// Host memory that the device copies from and to without waiting, for as long as the process
   /// runs. Null if there is no more.
-  virtual void* allocate_pinned(size_t bytes) = 0;
+  virtual void* allocate_pinned(int device, size_t bytes) = 0;
 
   virtual void copy_to_device(void* to, const void* from, size_t bytes, Stream stream) = 0;
   virtual void copy_to_host(void* to, const void* from, size_t bytes, Stream stream) = 0;
@@ -59,7 +59,7 @@ class Runtime {
   virtual void* end_recording(Stream stream) = 0;
   virtual void abandon_recording(Stream stream) noexcept = 0;
   virtual void launch_recorded(void* recorded, Stream stream) = 0;
-  /// Waits until it has run.
+  /// Its launches are done.
   virtual void destroy_recorded(int device, void* recorded) = 0;
 };
 

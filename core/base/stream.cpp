@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
 #include <apprentice/base/graph.h>
 #include <apprentice/base/pinned.h>
@@ -49,9 +50,10 @@ OwnedStream::OwnedStream(Device device) {
 
 OwnedStream::~OwnedStream() {
   if (stream_.device.is_cpu()) return;
-  Runtime& runtime = runtime_of(stream_.device.kind);
   try {
+    Runtime& runtime = runtime_of(stream_.device.kind);
     runtime.synchronize(stream_);
+    device_allocator(stream_.device).forget(stream_);
     runtime.destroy_stream(stream_);
   } catch (const DeviceError&) {
     // The device is lost, and the next call on it says so.
@@ -64,7 +66,12 @@ StreamEvent::StreamEvent(Device device) : device_(device) {
 }
 
 StreamEvent::~StreamEvent() {
-  if (handle_) runtime_of(device_.kind).destroy_event(device_.index, handle_);
+  if (!handle_) return;
+  try {
+    runtime_of(device_.kind).destroy_event(device_.index, handle_);
+  } catch (const DeviceError&) {
+    // The device is lost, and the next call on it says so.
+  }
 }
 
 void StreamEvent::record(Stream stream) {

@@ -73,8 +73,8 @@ class StreamEvent {
 /// Work beside the current stream of a device, with a beginning and an end in it:
 ///   side.fork();  { const StreamGuard there(side.get());  ... }  ...;  side.join();
 /// Between the two, memory of the current stream that the side reads must not be written, and what
-/// the side writes must not be read. Blocks that the side takes may be freed any time after join().
-/// On the CPU all is one stream.
+/// the side writes must not be read. Blocks that the side takes may be freed before the next
+/// fork(), not later. On the CPU all is one stream.
 class SideStream {
  public:
   explicit SideStream(Device device);

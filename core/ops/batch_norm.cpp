@@ -27,14 +27,18 @@ struct Rows {
   }
 };
 
+void check_device(const Tensor& t, const char* name, const Tensor& x) {
+  check<DeviceError>(t.device() == x.device(), "batch_norm: {} on {}, x on {}", name,
+                     t.device().str(), x.device().str());
+}
+
 void check_channels(const Tensor& t, const char* name, const Tensor& x) {
   const int64_t c = x.size(-1);
   check<ShapeError>(t.shape() == Shape{c}, "batch_norm: {} is {}, expected [{}]", name,
                     t.shape().str(), c);
   check<DtypeError>(t.dtype() == x.dtype(), "batch_norm: {} is {}, x is {}", name,
                     name_of(t.dtype()), name_of(x.dtype()));
-  check<DeviceError>(t.device() == x.device(), "batch_norm: {} on {}, x on {}", name,
-                     t.device().str(), x.device().str());
+  check_device(t, name, x);
 }
 
 void check_codes(const BatchNormOptions& o, const Tensor& x) {
@@ -42,6 +46,7 @@ void check_codes(const BatchNormOptions& o, const Tensor& x) {
   if (!codes.step) return;
   check<ShapeError>(codes.step.shape() == Shape{1}, "batch_norm: step of codes is {}, expected [1]",
                     codes.step.shape().str());
+  check_device(codes.step, "step of codes", x);
   check(codes.max_code > 0, "batch_norm: codes up to {}", codes.max_code);
   if (codes.step.device().is_cpu())
     check(codes.step.item() > 0, "batch_norm: codes of step {}", codes.step.item());
@@ -51,6 +56,7 @@ void check_codes(const BatchNormOptions& o, const Tensor& x) {
   if (!codes.bytes) return;
   check<ShapeError>(codes.bytes.shape() == x.shape(), "batch_norm: bytes are {}, expected {}",
                     codes.bytes.shape().str(), x.shape().str());
+  check_device(codes.bytes, "bytes", x);
   check(codes.max_code <= 255, "batch_norm: codes up to {} do not fit bytes", codes.max_code);
 }
 
@@ -67,7 +73,11 @@ Rows check_inputs(const Tensor& x, const Tensor& weight, const Tensor& bias, con
   check<ShapeError>(!o.residual || o.residual.shape() == x.shape(),
                     "batch_norm: residual is {}, expected {}",
                     o.residual ? o.residual.shape().str() : "", x.shape().str());
+  if (o.residual) check_device(o.residual, "residual", x);
   check(o.residual || !o.residual_scale, "batch_norm: residual_scale without a residual");
+  check<ShapeError>(!o.residual_scale || o.residual_scale.numel() == 1,
+                    "batch_norm: residual_scale is {}, expected [1]",
+                    o.residual_scale ? o.residual_scale.shape().str() : "");
   check_codes(o, x);
   const int64_t c = x.size(-1);
   return {x.shape(), c > 0 ? x.numel() / c : 0, c};
@@ -132,8 +142,8 @@ struct Forward {
 struct Backward {
   Rows rows;
   Saved x, weight, mean, inv_std;
-  Saved y, bias, residual;     ///< what tells where the ReLU and the quantizer let pass
-  Tensor residual_step, step;  ///< as the forward's options
+  Saved y, bias, residual;    ///< what tells where the ReLU and the quantizer let pass
+  Saved residual_step, step;  ///< as the forward's options
   int64_t max_code;
   bool fixed_statistics, wants_x, wants_residual;
 
@@ -155,8 +165,8 @@ struct Backward {
     if (bias.get()) args.beta = bias.get().view<T, 1>();
     args.mean = mean.get().view<T, 1>();
     args.inv_std = inv_std.get().view<T, 1>();
-    args.residual_scale = number_of<T>(residual_step, 1);
-    if (step) args.step = number_of<T>(step, 0), args.max_code = T(max_code);
+    args.residual_scale = number_of<T>(residual_step.get(), 1);
+    if (step.get()) args.step = number_of<T>(step.get(), 0), args.max_code = T(max_code);
     args.fixed_statistics = fixed_statistics;
     args.grad_x = rows.into<T>(grad_x);
     args.grad_residual = rows.into<T>(grad_residual);
@@ -181,8 +191,8 @@ Tensor record_norm(const char* op, const Forward& f, const Tensor& x, const Tens
                    .y = Saved(from_y ? f.y : Tensor()),
                    .bias = Saved(o.relu && !from_y ? bias : Tensor()),
                    .residual = Saved(codes ? o.residual : Tensor()),
-                   .residual_step = residual_step_of(o, x),
-                   .step = o.codes.step,
+                   .residual_step = Saved(residual_step_of(o, x)),
+                   .step = Saved(o.codes.step),
                    .max_code = o.codes.max_code,
                    .fixed_statistics = f.fixed_statistics,
                    .wants_x = needs_grad(x),

@@ -1,6 +1,6 @@
-// The runtime of Device::Kind::cuda on the CUDA runtime library. Every call sets the thread's
-// device first, as the library keeps one a thread; streams and events of ours are the library's
-// handles.
+// The runtime of Device::Kind::cuda on the CUDA runtime library. Calls that need a device set the
+// thread's first, as the library keeps one a thread; questions to an event and the end of a failed
+// recording go by their handle. Streams and events of ours are the library's handles.
 #include <apprentice/base/error.h>
 #include <apprentice/base/runtime.h>
 #include <apprentice/base/unit.h>
@@ -83,7 +83,8 @@ class CudaRuntime final : public Runtime {
     use(device);
     simt::check_cuda(cudaFree(data), "cudaFree");
   }
-  void* allocate_pinned(size_t bytes) override {
+  void* allocate_pinned(int device, size_t bytes) override {
+    use(device);
     void* data = nullptr;
     return or_null(cudaMallocHost(&data, bytes), "cudaMallocHost") ? data : nullptr;
   }
@@ -175,7 +176,6 @@ class CudaRuntime final : public Runtime {
   }
   void destroy_recorded(int device, void* recorded) override {
     use(device);
-    simt::check_cuda(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
     simt::check_cuda(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(recorded)),
                      "cudaGraphExecDestroy");
   }

@@ -2,6 +2,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <optional>
+#include <utility>
+
 #include <apprentice/base/error.h>
 #include <apprentice/base/stream.h>
 #include <support/fake_runtime.h>
@@ -95,5 +98,72 @@ TEST_CASE("size classes waste at most an eighth beyond 4 KiB") {
     CAPTURE(bytes);
     CHECK(DeviceAllocator::class_of(bytes) >= bytes);
     CHECK(DeviceAllocator::class_of(bytes) <= bytes + bytes / 8);
+  }
+}
+
+TEST_CASE("memory is taken and freed without asking what devices there are") {
+  FakeDevices fake;
+  device_allocator(fake.device);
+  fake.runtime->questions = 0;
+  { const Buffer buffer(1000, fake.device); }
+  CHECK(fake.runtime->questions == 0);
+}
+
+TEST_CASE("what is freed when the device is lost throws nothing, and is handed out to nobody") {
+  FakeDevices fake;
+  DeviceAllocator& allocator = device_allocator(fake.device);
+  const Stream own = current_stream(fake.device);
+  const size_t cached = allocator.use().cached;
+  const OwnedStream other(fake.device);
+  std::optional<Buffer> plain(std::in_place, 1000, fake.device);
+  std::optional<Buffer> shared(std::in_place, 5000, fake.device);
+  std::optional<StreamEvent> event(std::in_place, fake.device);
+  void* data = shared->data();
+  allocator.used_in(data, other.get());
+  fake.runtime->lost = true;
+  plain.reset();
+  shared.reset();
+  event.reset();
+  fake.runtime->lost = false;
+  CHECK(allocator.use().live == 0);
+  CHECK(allocator.use().cached == cached + DeviceAllocator::class_of(1000));
+  void* next = allocator.allocate(5000, own);
+  CHECK(next != data);
+  allocator.free(next);
+}
+
+TEST_CASE("a stream that is gone is neither waited for nor given anything") {
+  FakeDevices fake;
+  DeviceAllocator& allocator = device_allocator(fake.device);
+  const Stream own = current_stream(fake.device);
+  void* freed_before = allocator.allocate(1000, own);
+  void* freed_after = allocator.allocate(5000, own);
+  {
+    const OwnedStream other(fake.device);
+    allocator.used_in(freed_before, other.get());
+    allocator.used_in(freed_after, other.get());
+    allocator.free(freed_before);
+  }
+  allocator.free(freed_after);
+  CHECK(allocator.allocate(5000, own) == freed_after);  // at once
+  allocator.free(freed_after);
+  allocator.release_cached();
+  CHECK(fake.runtime->uses_of_the_gone == 0);
+  CHECK(fake.runtime->used == 0);
+}
+
+TEST_CASE("blocks of a stream that is gone are the default stream's") {
+  FakeDevices fake;
+  DeviceAllocator& allocator = device_allocator(fake.device);
+  const Stream own = current_stream(fake.device);
+  std::optional<OwnedStream> other(std::in_place, fake.device);
+  void* freed_before = allocator.allocate(1000, other->get());
+  void* freed_after = allocator.allocate(5000, other->get());
+  allocator.free(freed_before);
+  other.reset();
+  allocator.free(freed_after);
+  for (const auto& [data, bytes] : {std::pair(freed_before, 1000), {freed_after, 5000}}) {
+    CHECK(allocator.allocate(size_t(bytes), own) == data);
+    allocator.free(data);
   }
 }

@@ -90,7 +90,6 @@ TEST_CASE("what the work leaves behind outlives the graph") {
   }
   CHECK(fake.runtime->used == DeviceAllocator::class_of(1000));
   left.reset();
-  device_allocator(fake.device).release_cached();
   CHECK(fake.runtime->used == 0);
 }
 
@@ -135,4 +134,53 @@ TEST_CASE("out of memory in a recording is an error, not a wait for the device")
   allocator.free(allocator.allocate(65536, current_stream(fake.device)));
   CHECK_THROWS_WITH(Graph(fake.device, [&] { const Buffer more(65536, fake.device); }),
                     Contains("out of memory: asked for 65536 bytes"));
+}
+
+TEST_CASE("a graph outlives its launches, in whatever streams they are, and waits for no other") {
+  FakeDevices fake;
+  Bytes from{1, 2, 3, 4}, to{}, beside{};
+  const OwnedStream first(fake.device), second(fake.device);
+  {
+    const Graph graph(fake.device, [&] { copy_on(fake.device, to.data(), from.data()); });
+    graph.launch(first.get());
+    graph.launch(second.get());
+    fake.runtime->run(second.get().handle);
+    to = {};
+    fake.runtime->copy_on_device(beside.data(), from.data(), 4, second.get());
+    fake.runtime->synchronizations = 0;
+  }
+  CHECK(to == from);
+  CHECK(fake.runtime->synchronizations == 2);  // the first stream, and the recorded one, which goes
+}
+
+TEST_CASE("a graph that a lost device cannot destroy leaves its memory to no other graph") {
+  FakeDevices fake;
+  std::optional<Graph> graph(std::in_place, fake.device,
+                             [&] { const Buffer scratch(1000, fake.device); });
+  const Graph* const address = &*graph;
+  CHECK(graph->bytes() > 0);
+  fake.runtime->lost = true;
+  graph.reset();
+  fake.runtime->lost = false;
+  CHECK(device_allocator(fake.device).bytes_of(address) == 0);
+}
+
+TEST_CASE(
+    "a block of before that a recording frees is kept until the recorded streams are past it") {
+  FakeDevices fake;
+  DeviceAllocator& allocator = device_allocator(fake.device);
+  const Stream own = current_stream(fake.device);
+  void* data = allocator.allocate(1000, own);
+  void* recorded = nullptr;
+  const Graph graph(fake.device, [&] {
+    recorded = current_stream(fake.device).handle;
+    allocator.used_in(data, current_stream(fake.device));
+    allocator.free(data);
+  });
+  void* meanwhile = allocator.allocate(1000, own);
+  CHECK(meanwhile != data);
+  fake.runtime->run(recorded);  // the graph is not launched: the mark is none of its work
+  CHECK(allocator.allocate(1000, own) == data);
+  allocator.free(data);
+  allocator.free(meanwhile);
 }

@@ -6,6 +6,7 @@
 
 #include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
+#include <apprentice/base/pinned.h>
 #include <support/fake_runtime.h>
 
 using namespace apprentice;
@@ -99,4 +100,34 @@ TEST_CASE("the status of a kind of device says what there is, or why there is no
   CHECK(device_status(Device::Kind::emulated) == "fake devices");
   fake.runtime->devices = 0;
   CHECK(device_status(Device::Kind::emulated) == "no fake device: none made");
+}
+
+TEST_CASE("a side starts after the current stream's work, which goes on after the side's") {
+  FakeDevices fake;
+  const Stream stream = current_stream(fake.device);
+  SideStream side(fake.device);
+  char made = 0, seen = 0, back = 0;
+  fake.runtime->fill(&made, 5, 1, stream);
+  side.fork();
+  fake.runtime->copy_on_device(&seen, &made, 1, side.get());
+  side.join();
+  fake.runtime->copy_on_device(&back, &seen, 1, stream);
+  fake.runtime->run(side.get().handle);
+  CHECK(fake.runtime->waiting(side.get().handle) > 0);
+  fake.runtime->run(stream.handle);
+  CHECK(fake.runtime->waiting(stream.handle) > 0);
+  fake.runtime->run(side.get().handle);
+  fake.runtime->run(stream.handle);
+  CHECK(seen == 5);
+  CHECK(back == 5);
+}
+
+TEST_CASE("a block of pinned memory is of one stream") {
+  FakeDevices fake;
+  const OwnedStream other(fake.device);
+  PinnedBuffer staging(4, fake.device);
+  staging.used_in(current_stream(fake.device));
+  staging.used_in(current_stream(fake.device));
+  CHECK_THROWS_WITH(staging.used_in(other.get()),
+                    "pinned memory for emulated:0 used in two streams");
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include <support/allclose.h>
+#include <support/fake_runtime.h>
 #include <support/throws.h>
 
 #include <apprentice/core/autograd.h>
@@ -115,6 +116,27 @@ TEST_CASE("batch norm refuses what makes no sense") {
   CHECK(throws<Error>([&] { batch_norm_eval(x, c, c, c, c, o); }, "x_scale", "positive") == "");
   o = {.residual = wrong};
   CHECK(throws<ShapeError>([&] { batch_norm_eval(x, c, c, c, c, o); }, "residual", "[3]") == "");
+  o = {.residual = x, .residual_scale = c};
+  CHECK(throws<ShapeError>([&] { batch_norm_eval(x, c, c, c, c, o); }, "residual_scale", "[2]",
+                           "[1]") == "");
+}
+
+TEST_CASE("batch norm refuses a step of codes on another device") {
+  FakeDevices fake;
+  const Tensor x = Tensor::zeros({1, 1, 1, 2}), c = Tensor::full({2}, 1);
+  BatchNormOptions o{.relu = true};
+  o.codes = {.step = Tensor::full({1}, 1).to(fake.device), .max_code = 3};
+  CHECK(throws<DeviceError>([&] { batch_norm_eval(x, c, c, c, c, o); }, "step of codes",
+                            "emulated:0", "x on cpu") == "");
+}
+
+TEST_CASE("backward of a batch norm of codes notices that its step was written to") {
+  const Tensor x = Tensor::full({1, 1, 1, 2}, 1).set_requires_grad(), c = Tensor::full({2}, 1);
+  BatchNormOptions o{.relu = true};
+  o.codes = {.step = Tensor::full({1}, 1), .max_code = 3};
+  const Tensor y = batch_norm_eval(x, c, c, c, c, o);
+  o.codes.step.fill(2);
+  CHECK(throws<Error>([&] { y.backward(Tensor::full(y.shape(), 1)); }, "batch_norm_eval") == "");
 }
 
 TEST_CASE("batch norm of codes is batch norm, then a quantizer, bit for bit") {

@@ -101,3 +101,22 @@ TEST_CASE("integer kernels take codes that they hold, and only where one is vect
       kernels::kernel_table<kernels::TernaryConv2d>().select(args).family != "reference";
   CHECK(fast_integer_conv2d(x, w, {.codes = {255, 1}}).defined() == vectorised);
 }
+
+TEST_CASE("weights that were kept for another kernel or device are not read") {
+  struct Foreign : kernels::Prepacked {
+    int64_t bytes() const override { return 0; }
+  };
+  const Tensor x = random_codes({2, 7, 6, 16}, 0, 255, 9);
+  const Tensor w = random_codes({16, 3, 3, 16}, -1, 1, 10);
+  kernels::TernaryConv2d::Args args;
+  args.x.sizes = {2, 7, 6, 16}, args.kernel_size = {3, 3};
+  args.weight = {nullptr, 16, 144};
+  const std::string own = kernels::kernel_table<kernels::TernaryConv2d>().select(args).name;
+  const Device other{Device::Kind::emulated, 0};
+  IntegerWeights kept = GENERATE_COPY(IntegerWeights{"another", other, nullptr},
+                                      IntegerWeights{"another", Device{}, nullptr},
+                                      IntegerWeights{own, other, nullptr});
+  kept.prepacked = std::make_shared<Foreign>();
+  CHECK(integer_conv2d(x, 255, w, 1, {}, &kept).to_vector<float>() ==
+        conv2d(x, w).to_vector<float>());
+}

@@ -66,3 +66,9 @@ TEST_CASE("random tensors are a pure function of the generator's key") {
   // The mean square of n normal values is 9 with deviation 9 sqrt(2 / n) = 0.13; six of those.
   CHECK(square / double(n) == Approx(9).margin(0.8));
 }
+
+TEST_CASE("an undefined tensor that is written to is an error") {
+  Tensor none;
+  CHECK_THROWS_WITH(none.fill(1), "tensor: undefined tensor used");
+  CHECK_THROWS_WITH(none.bytes(), "tensor: undefined tensor used");
+}

@@ -25,7 +25,7 @@ class EmulatedRuntime final : public Runtime {
   Memory memory(int) override { return {kBytes, kBytes}; }
   void* allocate(int, size_t bytes) override { return simt::device_alloc(bytes); }
   void free(int, void* data) override { simt::device_free(data); }
-  void* allocate_pinned(size_t bytes) override { return ::operator new(bytes); }
+  void* allocate_pinned(int, size_t bytes) override { return ::operator new(bytes); }
 
   void copy_to_device(void* to, const void* from, size_t bytes, Stream stream) override {
     give(stream, [=] { std::memcpy(to, from, bytes); });
