@@ -30,6 +30,11 @@ class FakeRuntime final : public apprentice::Runtime {
   int uses_of_the_gone = 0;  ///< of streams that have been destroyed
   bool lost = false;         ///< every call throws DeviceError
 
+  ~FakeRuntime() override {
+    for (const auto& [data, bytes] : sizes_) std::free(data);
+    for (void* stream : streams_) delete static_cast<char*>(stream);
+  }
+
   /// Runs the work of one stream until it is empty or waits for an event.
   void run(void* stream) {
     auto& queue = queues_[stream];
@@ -110,11 +115,14 @@ class FakeRuntime final : public apprentice::Runtime {
 
   void* create_event(int) override {
     call();
-    return new Event(std::make_shared<bool>(true));
+    auto event = std::make_unique<Event>(std::make_shared<bool>(true));
+    void* handle = event.get();
+    events().emplace(handle, std::move(event));
+    return handle;
   }
   void destroy_event(int, void* event) override {
     call();
-    delete static_cast<Event*>(event);
+    events().erase(event);
   }
   void record(void* event, Stream stream) override {
     auto done = *static_cast<Event*>(event) = std::make_shared<bool>(false);
@@ -136,7 +144,10 @@ class FakeRuntime final : public apprentice::Runtime {
   void* end_recording(Stream) override {
     call();
     recorded_stream_ = nullptr;
-    return new Work(std::exchange(recorded_, {}));
+    auto work = std::make_unique<Work>(std::exchange(recorded_, {}));
+    void* handle = work.get();
+    works_.emplace(handle, std::move(work));
+    return handle;
   }
   void abandon_recording(Stream) noexcept override {
     recorded_stream_ = nullptr;
@@ -147,7 +158,7 @@ class FakeRuntime final : public apprentice::Runtime {
   }
   void destroy_recorded(int, void* recorded) override {
     call();
-    delete static_cast<Work*>(recorded);
+    works_.erase(recorded);
   }
 
  private:
@@ -162,11 +173,18 @@ class FakeRuntime final : public apprentice::Runtime {
       for (auto& [handle, queue] : queues_) run(handle);
   }
 
+  static std::map<void*, std::unique_ptr<Event>>& events() {
+    static auto* all = new std::map<void*, std::unique_ptr<Event>>;
+    return *all;
+  }
   void copy(void* to, const void* from, size_t bytes, Stream stream) {
     give(stream, [=] { return std::memcpy(to, from, bytes) != nullptr; });
   }
 
   std::map<void*, Work> queues_;
+  // What a lost device could not take back ends with the runtime, but for events, which pinned
+  // memory keeps for longer.
+  std::map<void*, std::unique_ptr<Work>> works_;
   std::set<void*> streams_;
   Work recorded_;
   void* recorded_stream_ = nullptr;
