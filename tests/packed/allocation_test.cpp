@@ -60,8 +60,8 @@ TEST_CASE("a forward allocates nothing once a batch of its size or a larger one 
     forward(40);
     CHECK(allocations > before);  // the count works
     for (const int64_t n : {40, 1, 3, 16}) {
-      // Threads that a smaller batch brings to a layer find their own memory once; on a busy machine
-      // one may come too late to all of a forward.
+      // Threads that a smaller batch brings to a layer find their own memory once; on a busy
+      // machine one may come too late to all of a forward.
       for (int i = 0; i < 5; ++i) forward(n);
       const int64_t start = allocations;
       forward(n);
