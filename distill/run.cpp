@@ -1,3 +1,4 @@
+#include <apprentice/distill/resume.h>
 #include <apprentice/distill/run.h>
 
 #include <algorithm>

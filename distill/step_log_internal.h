@@ -38,9 +38,8 @@ class StepLog {
 /// Images a second over the last steps: an average that forgets with a half-life of about 7 steps.
 class Rate {
  public:
+  /// So many images since the last call; 0: what was since then is no training and does not count.
   void add(int64_t images);
-  /// What comes next is no training; its time does not count.
-  void pause() { running_ = false; }
   double images_per_s() const { return seconds_per_image_ > 0 ? 1 / seconds_per_image_ : 0; }
 
  private:

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cmath>
-#include <filesystem>
 #include <optional>
 
 #include <apprentice/base/error.h>
@@ -10,6 +9,7 @@
 #include <apprentice/base/text.h>
 #include <apprentice/data/loader.h>
 #include <apprentice/distill/health.h>
+#include <apprentice/distill/resume.h>
 #include <apprentice/distill/run_folder.h>
 #include <apprentice/distill/step_log_internal.h>
 #include <apprentice/distill/step_runner_internal.h>
@@ -22,14 +22,6 @@ namespace {
 
 constexpr const char* kSummaryHeader =
     "epoch,step,train_loss,train_top1,test_loss,test_top1,lr,train_images_per_s";
-
-/// A run goes on by its own recipe, also one that was stopped before its first checkpoint.
-void check_same_run(const std::string& output, const Recipe& recipe) {
-  const Recipe there = load_recipe(output + "/recipe.toml");
-  if (recipe_hash(there) == recipe_hash(recipe)) return;
-  throw ConfigError(fmt::format("{}: the run to resume has another recipe: {}", output,
-                                join(recipe_differences(there, recipe), "; ")));
-}
 
 data::LoaderOptions on_device(data::LoaderOptions options, Device device) {
   options.device = device;
@@ -142,7 +134,7 @@ class Trainer {
     networks_.train();
     loader_.start(state_.epoch, state_.cursor);
     log_.restart_clock();
-    rate_.pause();
+    rate_.add(0);
     while (state_.cursor < loader_.batches_per_epoch()) {
       const auto start = std::chrono::steady_clock::now();
       const std::optional<data::Batch> batch = loader_.next();
@@ -384,21 +376,6 @@ data::LoaderOptions loader_options(const Recipe& recipe) {
           .seed = uint64_t(recipe.train.seed),
           .workers = int(recipe.train.workers),
           .resident = recipe.data.resident};
-}
-
-std::string resume_point(const TrainerOptions& options) {
-  if (!options.resume) {
-    RunFolder::check_new(options.output);
-    return "";
-  }
-  check<MissingInput>(std::filesystem::exists(options.output + "/recipe.toml"),
-                      "{}: holds no run to resume: recipe.toml is not there", options.output);
-  const Checkpoints checkpoints(options.output + "/checkpoints");
-  const std::string last = checkpoints.last();
-  if (last.empty()) return "";
-  if (options.fall_back) return newest_intact(checkpoints);
-  verify_checkpoint(last);
-  return last;
 }
 
 TrainResult train(const TrainerParts& parts, const TrainerOptions& options) {

@@ -40,11 +40,6 @@ struct TrainerOptions {
 /// The batches of a run: shuffled by its seed, all images, augmented.
 data::LoaderOptions loader_options(const Recipe& recipe);
 
-/// The checkpoint that train() would go on from, verified; "" where it would start anew: not
-/// resuming, or the run ended before its first checkpoint. CannotCreate if a new run's folder is
-/// taken, MissingInput if there is no run to resume, DamagedFile for a damaged checkpoint.
-std::string resume_point(const TrainerOptions& options);
-
 /// How a run ended.
 struct TrainResult {
   Metrics test;          ///< after the last epoch

@@ -5,7 +5,7 @@
 #include <apprentice/quant/prepare.h>
 
 #include <device/test_device.h>
-#include <distill/tiny.h>
+#include <distill/tiny_parts.h>
 #include <support/temp_folder.h>
 
 using namespace apprentice;
@@ -30,18 +30,7 @@ Recipe recipe_of(const std::string& weights, const std::string& scheme) {
   return recipe;
 }
 
-TrainerParts parts_of(const Recipe& recipe) {
-  TrainerParts parts;
-  parts.recipe = recipe;
-  parts.train = test::colours("train", 10);
-  parts.test = test::colours("test", 4);
-  parts.student = test::narrow()("resnet8", 10, 1);
-  parts.teacher = test::narrow()("resnet8", 10, 2);
-  parts.student_info.arch = parts.teacher_info.arch = "resnet8";
-  parts.student_info.policy = policy_of(recipe);
-  quant::prepare(*parts.student, parts.student_info.policy);
-  return parts;
-}
+TrainerParts parts_of(const Recipe& recipe) { return test::parts_of(recipe, 10, 4); }
 
 /// Bytes of the weights and optimizers that a run ends with, with its loss on the test set, and
 /// how many steps were launched as a graph.

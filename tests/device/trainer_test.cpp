@@ -11,7 +11,7 @@
 #include <apprentice/quant/prepare.h>
 
 #include <device/test_device.h>
-#include <distill/tiny.h>
+#include <distill/tiny_parts.h>
 #include <support/temp_folder.h>
 #include <support/throws.h>
 
@@ -40,18 +40,7 @@ Recipe tiny_recipe() {
   return recipe;
 }
 
-TrainerParts parts_of(const Recipe& recipe) {
-  TrainerParts parts;
-  parts.recipe = recipe;
-  parts.train = test::colours("train", 12);
-  parts.test = test::colours("test", 4);
-  parts.student = test::narrow()(recipe.model.arch, 10, 1);
-  parts.teacher = test::narrow()("resnet8", 10, 2);
-  parts.student_info.arch = recipe.model.arch;
-  parts.student_info.policy = policy_of(recipe);
-  quant::prepare(*parts.student, parts.student_info.policy);
-  return parts;
-}
+TrainerParts parts_of(const Recipe& recipe) { return test::parts_of(recipe, 12, 4); }
 
 TrainerOptions into(const std::string& output) {
   TrainerOptions options;

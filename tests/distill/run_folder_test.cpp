@@ -7,6 +7,7 @@
 #include <apprentice/base/error.h>
 #include <apprentice/base/files.h>
 #include <apprentice/distill/health.h>
+#include <apprentice/distill/resume.h>
 #include <apprentice/distill/run_folder.h>
 #include <apprentice/distill/trainer.h>
 

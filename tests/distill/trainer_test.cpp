@@ -11,11 +11,12 @@
 #include <apprentice/base/files.h>
 #include <apprentice/core/state.h>
 #include <apprentice/distill/checkpoint.h>
+#include <apprentice/distill/resume.h>
 #include <apprentice/distill/trainer.h>
 #include <apprentice/quant/model_file.h>
 #include <apprentice/quant/prepare.h>
 
-#include "distill/tiny.h"
+#include "distill/tiny_parts.h"
 #include "support/temp_folder.h"
 #include "support/throws.h"
 
@@ -44,19 +45,7 @@ Recipe tiny_recipe() {
   return recipe;
 }
 
-TrainerParts parts_of(const Recipe& recipe) {
-  TrainerParts parts;
-  parts.recipe = recipe;
-  parts.train = colours("train", kImages);
-  parts.test = colours("test", 40);
-  parts.student = narrow()(recipe.model.arch, 10, 1);
-  parts.teacher = narrow()("resnet8", 10, 2);
-  parts.student_info.arch = recipe.model.arch;
-  parts.student_info.policy = policy_of(recipe);
-  if (parts.student_info.policy.quantizes())
-    quant::prepare(*parts.student, parts.student_info.policy);
-  return parts;
-}
+TrainerParts parts_of(const Recipe& recipe) { return test::parts_of(recipe, kImages, 40); }
 
 TrainerOptions into(const std::string& output, bool resume = false) {
   TrainerOptions options;
