@@ -75,6 +75,9 @@ sources() {
     -o -name '*.cuh' -o -name '*.cu'
 }
 
+# CUDA where its compiler is: kernels are compiled, and run in the emulator. The set-up builds the program so, too.
+export APPRENTICE_CUDA=${APPRENTICE_CUDA:-AUTO}
+
 heading 'set-up'
 if ! tools/setup.sh $packages; then
   echo '0 passed, 1 failed'
@@ -89,8 +92,7 @@ else
 fi
 
 heading 'build and test, Release'
-# CUDA where its compiler is: kernels are compiled, and run in the emulator.
-build build all -DCMAKE_BUILD_TYPE=Release -DAPPRENTICE_TESTS=ON -DAPPRENTICE_CUDA="${APPRENTICE_CUDA:-AUTO}" &&
+build build all -DCMAKE_BUILD_TYPE=Release -DAPPRENTICE_TESTS=ON -DAPPRENTICE_CUDA="$APPRENTICE_CUDA" &&
   suite build
 
 heading 'ASan and UBSan: base, kernels, packed, core'
