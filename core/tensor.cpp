@@ -6,6 +6,7 @@
 
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/tensor_internal.h>
+#include <apprentice/kernels/convert.h>
 #include <apprentice/kernels/fill.h>
 #include <apprentice/kernels/kernel_table.h>
 
@@ -53,10 +54,24 @@ void copy_elements(const TensorImpl& from, void* to, Dtype to_dtype) {
   });
 }
 
+/// On the device that both lie on, by its kernel, if there is one: between f32 and bf16.
+bool convert_on_device(const TensorImpl& from, TensorImpl& to) {
+  const int64_t n = to.shape.numel();
+  const auto run = [&]<class From, class To>() {
+    if (from.dtype != dtype_of<From> || to.dtype != dtype_of<To>) return false;
+    kernels::launch<kernels::Convert<From, To>>({{reinterpret_cast<const From*>(from.bytes()), {n}},
+                                                 {reinterpret_cast<To*>(to.bytes()), {n}}},
+                                                current_stream(device_of(to)));
+    return true;
+  };
+  return run.template operator()<float, Bf16>() || run.template operator()<Bf16, float>();
+}
+
 /// Into `to`, converting, from and to any device.
 void copy_elements(const TensorImpl& from, TensorImpl& to) {
   const Device source = device_of(from), target = device_of(to);
   const size_t bytes = size_t(to.shape.numel()) * size_of(to.dtype);
+  if (source == target && convert_on_device(from, to)) return;
   if (target.is_cpu()) return copy_elements(from, to.bytes(), to.dtype);
   if (from.dtype == to.dtype && (source.is_cpu() || source == target))
     return copy_bytes(to.bytes(), target, from.bytes(), source, bytes, current_stream(target));
@@ -269,6 +284,7 @@ bool sole_owner(const Tensor& tensor) {
   template std::vector<T> Tensor::to_vector<T>() const;
 APPRENTICE_TENSOR_OF(float)
 APPRENTICE_TENSOR_OF(double)
+APPRENTICE_TENSOR_OF(Bf16)
 APPRENTICE_TENSOR_OF(int64_t)
 APPRENTICE_TENSOR_OF(int32_t)
 APPRENTICE_TENSOR_OF(int8_t)

@@ -119,7 +119,8 @@ class Tensor {
   Tensor reshape(std::initializer_list<int64_t> sizes) const;
   /// Elements [begin, end) of the first axis.
   Tensor slice(int64_t begin, int64_t end) const;
-  /// Converted; differentiable between f32 and f64.
+  /// Converted, to bf16 by way of f32; differentiable between f32, f64 and bf16. Between f32 and
+  /// bf16 the device of the tensor does it, other conversions are the host's.
   Tensor to(Dtype dtype) const;
 
   // --- autograd ---

@@ -28,8 +28,8 @@ struct TensorImpl {
   std::byte* bytes() const { return static_cast<std::byte*>(storage->buffer.data()) + offset; }
 };
 
-/// Calls fn.template operator()<T>() with the C++ type of `dtype`; DtypeError for bf16 and f16,
-/// which only kernels read.
+/// Calls fn.template operator()<T>() with the C++ type of `dtype`; DtypeError for f16, which no
+/// kernel reads yet.
 template <class Fn>
 decltype(auto) with_dtype(Dtype dtype, const char* what, Fn&& fn) {
   switch (dtype) {
@@ -44,6 +44,7 @@ decltype(auto) with_dtype(Dtype dtype, const char* what, Fn&& fn) {
     case Dtype::u8:
       return fn.template operator()<uint8_t>();
     case Dtype::bf16:
+      return fn.template operator()<Bf16>();
     case Dtype::f16:
       check<DtypeError>(false, "{}: {} is not supported", what, name_of(dtype));
       break;

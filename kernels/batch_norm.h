@@ -14,7 +14,7 @@ namespace apprentice::kernels {
 ///   inv_std[j] = 1 / sqrt(var[j] + eps[j])
 ///   y[i,j] = relu?( (x[i,j] - mean[j]) * inv_std[j] * gamma[j] + beta[j]
 ///                   + residual_scale * residual[i,j] )
-///   x, y                             [m, c]; y may be x
+///   x, y                             [m, c]; y may be x, if they are of one type
 ///   gamma, beta, mean, var, inv_std  [c]
 ///   eps                              [1] or [c]
 ///   residual                         [m, c], or absent; may be y
@@ -23,19 +23,21 @@ namespace apprentice::kernels {
 ///   y = clamp(rint(y * (1 / step)), 0, max_code), and `bytes` [m, c], if present, holds them as u8
 /// Statistics are summed in blocks of rows whose size does not depend on the number of threads and
 /// the blocks in order in double, so the result does not depend on it either.
+/// Numbers of a channel are of T, x of X, y and residual of Y: T, or bf16 beside T = f32
+/// (kernels/types.h).
 /// Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1.
-template <class T>
+template <class T, class X = T, class Y = X>
 struct BatchNormTrain {
-  static constexpr std::string_view name = "batch_norm_train", types = types_of<T>;
+  static constexpr std::string_view name = "batch_norm_train", types = layer_types_of<T, X, Y>;
   struct Args {
-    View2<const T> x;
+    View2<const X> x;
     View1<const T> gamma, beta, eps;
-    View2<const T> residual;
+    View2<const Y> residual;
     Number<T> residual_scale = 1;
     bool relu = false;
     Number<T> step;
     T max_code = 0;
-    View2<T> y;
+    View2<Y> y;
     View2<uint8_t> bytes;
     View1<T> mean, var, inv_std;
   };
@@ -43,19 +45,19 @@ struct BatchNormTrain {
 
 /// The same with given statistics:
 ///   y = relu?( (x - mean) * gamma / sqrt(var + eps) + beta + residual_scale * residual )
-/// Shapes, codes and aliasing as in BatchNormTrain; inv_std [c] is written if present.
-template <class T>
+/// Shapes, types, codes and aliasing as in BatchNormTrain; inv_std [c] is written if present.
+template <class T, class X = T, class Y = X>
 struct BatchNormEval {
-  static constexpr std::string_view name = "batch_norm_eval", types = types_of<T>;
+  static constexpr std::string_view name = "batch_norm_eval", types = layer_types_of<T, X, Y>;
   struct Args {
-    View2<const T> x;
+    View2<const X> x;
     View1<const T> gamma, beta, mean, var, eps;
-    View2<const T> residual;
+    View2<const Y> residual;
     Number<T> residual_scale = 1;
     bool relu = false;
     Number<T> step;
     T max_code = 0;
-    View2<T> y;
+    View2<Y> y;
     View2<uint8_t> bytes;
     View1<T> inv_std;
   };
@@ -70,26 +72,28 @@ struct BatchNormEval {
 ///   grad_x = gamma inv_std d                                              eval (fixed_statistics)
 ///   grad_residual = residual_scale * d
 ///   x, grad_y              [m, c]; y [m, c] or absent
-///   grad_x, grad_residual  [m, c], absent where not wanted; each may be grad_y
+///   grad_x, grad_residual  [m, c], absent where not wanted; each may be grad_y, if of its type
 ///   grad_gamma, grad_beta  [c], overwritten
 /// With max_code > 0 grad_y is that of codes, and the quantizer lets pass by its clipped
 /// straight-through gradient (QuantizeUniformBackward on [0, step max_code]):
 ///   d = (1 / step) * grad_y where 0 < t <= step max_code, t as above plus residual_scale *
 ///   residual;
 /// `beta` is there, `y` is not, and `residual` [m, c] is what the forward added, or absent.
-/// Sums as in BatchNormTrain.
-template <class T>
+/// Sums as in BatchNormTrain. Types too: x and grad_x of X; y, residual and their gradients of Y.
+template <class T, class X = T, class Y = X>
 struct BatchNormBackward {
-  static constexpr std::string_view name = "batch_norm_backward", types = types_of<T>;
+  static constexpr std::string_view name = "batch_norm_backward", types = layer_types_of<T, X, Y>;
   struct Args {
-    View2<const T> x, y, grad_y;
+    View2<const X> x;
+    View2<const Y> y, grad_y;
     View1<const T> gamma, beta, mean, inv_std;
-    View2<const T> residual;
+    View2<const Y> residual;
     Number<T> residual_scale = 1;
     Number<T> step;
     T max_code = 0;
     bool fixed_statistics = false;
-    View2<T> grad_x, grad_residual;
+    View2<X> grad_x;
+    View2<Y> grad_residual;
     View1<T> grad_gamma, grad_beta;
   };
 };

@@ -55,7 +55,7 @@ constexpr T logistic(T v) {
 }  // namespace functions
 
 /// y[i] = F(x[i]; a, b) or, where `grad_y` is there, y[i] = grad_y[i] F'(x[i]; a, b). All [n]; y
-/// may be x or grad_y. F is of functions.inc.
+/// may be x or grad_y. F is of functions.inc; bf16 elements are widened to f32 for it.
 template <class F, class T>
 struct MapUnary {
   static constexpr std::string_view name = F::name, types = types_of<T>;
@@ -63,12 +63,12 @@ struct MapUnary {
     View1<const T> x;
     View1<const T> grad_y;
     View1<T> y;
-    T a = 0, b = 0;
+    compute_of<T> a = 0, b = 0;
   };
 };
 
 /// y = F(a, b) under NumPy broadcasting, as `plan` says; y [n] is dense, and may be an input that
-/// is not broadcast. F is of functions.inc.
+/// is not broadcast. F is of functions.inc, types as in MapUnary.
 template <class F, class T>
 struct MapBinary {
   static constexpr std::string_view name = F::name, types = types_of<T>;

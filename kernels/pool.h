@@ -7,6 +7,8 @@
 #include <apprentice/base/view.h>
 #include <apprentice/kernels/types.h>
 
+// Tensors are of T: f32, f64, or bf16, of which a kernel gives the rounded results of its f32
+// kernel (kernels/types.h); where the comment says so, codes in u8.
 namespace apprentice::kernels {
 
 /// Windows of a pooling; pairs are (height, width). Adaptive windows divide any size evenly:
@@ -70,7 +72,7 @@ struct MaxPool2dBackward {
 };
 
 /// y[n,p,q,c] = sum of the window / divisor, the divisor being the window's size, with padding or
-/// without. Sums in T, row-major.
+/// without. Sums in T (f32 of bf16), row-major.
 ///   x [n, h, w, c], y [n, p, q, c]
 template <class T>
 struct AvgPool2d {
@@ -94,13 +96,13 @@ struct AvgPool2dBackward {
 };
 
 /// y[n,c] = mean over the pixels of x[n,:,:,c]; x [n, h, w, c] with at least one pixel. Sums in
-/// row-major order, f32 at least.
+/// row-major order, f32 at least; of bf16 y is f32, as no later layer needs it small.
 template <class T>
 struct GlobalAvgPool {
   static constexpr std::string_view name = "global_avg_pool", types = types_of<T>;
   struct Args {
     View4<const T> x;
-    View2<T> y;
+    View2<compute_of<T>> y;
   };
 };
 
@@ -109,7 +111,7 @@ template <class T>
 struct GlobalAvgPoolBackward {
   static constexpr std::string_view name = "global_avg_pool_backward", types = types_of<T>;
   struct Args {
-    View2<const T> grad_y;
+    View2<const compute_of<T>> grad_y;
     View4<T> grad_x;
   };
 };

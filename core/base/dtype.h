@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include <apprentice/base/bf16.h>
 #include <apprentice/base/error.h>
 
 namespace apprentice {
@@ -25,6 +26,10 @@ struct DtypeOf<float> {
 template <>
 struct DtypeOf<double> {
   static constexpr Dtype value = Dtype::f64;
+};
+template <>
+struct DtypeOf<Bf16> {
+  static constexpr Dtype value = Dtype::bf16;
 };
 template <>
 struct DtypeOf<int64_t> {

@@ -42,7 +42,7 @@ Tensor Tensor::to(Dtype dtype) const {
   if (dtype == this->dtype()) return *this;
   Tensor y = new_empty(shape(), dtype);
   y.copy_from(*this);
-  const bool floating = dtype == Dtype::f32 || dtype == Dtype::f64;
+  const bool floating = dtype == Dtype::f32 || dtype == Dtype::f64 || dtype == Dtype::bf16;
   if (!floating) return y;
   return record("to", y, {*this},
                 [before = this->dtype()](const Tensor& g) { return std::vector{g.to(before)}; });

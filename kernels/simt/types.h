@@ -66,13 +66,4 @@ SIMT_CX bool is_wgmma_width(int n) {
   return (n >= 8 && n <= 32 && n % 8 == 0) || (n > 32 && n <= 256 && n % 16 == 0);
 }
 
-/// The bits of a bf16 nearest to v, ties to even; a NaN stays one.
-SIMT_CX uint16_t to_bf16(float v) {
-  const uint32_t bits = __builtin_bit_cast(uint32_t, v);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return uint16_t(bits >> 16 | 0x40);
-  return uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-/// The number of these bits, exact.
-SIMT_CX float from_bf16(uint16_t bits) { return __builtin_bit_cast(float, uint32_t(bits) << 16); }
-
 }  // namespace apprentice::simt

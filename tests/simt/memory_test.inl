@@ -1,6 +1,7 @@
 #include <cmath>
 #include <limits>
 
+#include <apprentice/base/bf16.h>
 #include <simt/kernel_test.h>
 
 namespace apprentice::kernels::SIMT_NS {
@@ -19,8 +20,8 @@ SIMT_KERNEL integer_functions(const uint32_t* a, const uint32_t* b, uint32_t* ou
 SIMT_KERNEL float_functions(const float* x, int n, int* rounded, uint16_t* narrow, float* wide) {
   for (int i = int(threadIdx.x); i < n; i += int(blockDim.x)) {
     rounded[i] = simt::round_to_int(x[i]);
-    narrow[i] = simt::to_bf16(x[i]);
-    wide[i] = simt::from_bf16(simt::to_bf16(x[i]));
+    narrow[i] = Bf16(x[i]).bits;
+    wide[i] = Bf16(x[i]);
   }
 }
 

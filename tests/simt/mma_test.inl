@@ -1,3 +1,4 @@
+#include <apprentice/base/bf16.h>
 #include <simt/kernel_test.h>
 
 // Fragments as the PTX ISA gives them, "Matrix Fragments for mma.m16n8k32" and "... m16n8k16 with
@@ -111,11 +112,11 @@ KERNEL_TEST_CASE("mma m16n8k16 multiplies bf16 fragments of the PTX ISA") {
   for (int lane = 0; lane < 32; ++lane) {
     for (int i = 0; i < 8; ++i) {
       const auto [row, k] = a16(lane, i);
-      a_words[lane * 4 + i / 2] |= uint32_t(simt::to_bf16(a[row * 16 + k])) << 16 * (i % 2);
+      a_words[lane * 4 + i / 2] |= uint32_t(Bf16(a[row * 16 + k]).bits) << 16 * (i % 2);
     }
     for (int i = 0; i < 4; ++i) {
       const auto [k, n] = b16(lane, i);
-      b_words[lane * 2 + i / 2] |= uint32_t(simt::to_bf16(b[k * 8 + n])) << 16 * (i % 2);
+      b_words[lane * 2 + i / 2] |= uint32_t(Bf16(b[k * 8 + n]).bits) << 16 * (i % 2);
       d_words[lane * 4 + i] = d[c(lane, i).row * 8 + c(lane, i).column];
     }
   }

@@ -7,13 +7,13 @@
 #include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
 #include <apprentice/base/stream.h>
+#include <apprentice/kernels/convert.h>
 #include <apprentice/kernels/dense/cuda/on_device_internal.h>
 #include <apprentice/kernels/dense/cudnn/conv_engines_internal.h>
 #include <apprentice/kernels/dense/plans/plan_cache.h>
 #include <apprentice/kernels/dense/vendor/gpu_internal.h>
 #include <apprentice/kernels/dense/vendor/session_internal.h>
 #include <apprentice/kernels/dense/vendor_internal.h>
-#include <apprentice/kernels/round_to_bf16.h>
 
 namespace apprentice::kernels::dense {
 namespace {
@@ -71,10 +71,10 @@ class Runner {
     const std::array<int64_t, 4>* sizes[] = {&problem_.x, &problem_.w, &problem_.y};
     const auto [a, b, c, d] = *sizes[which];
     const int64_t n = a * b * c * d;
-    auto copy = std::make_unique<Buffer>(size_t(n) * sizeof(uint16_t), stream_.device);
-    launch_own<RoundToBf16>({{static_cast<const float*>(xwy_[which]), {n}},
-                             {static_cast<uint16_t*>(copy->data()), {n}}},
-                            stream_);
+    auto copy = std::make_unique<Buffer>(size_t(n) * sizeof(Bf16), stream_.device);
+    launch_own<Convert<float, Bf16>>(
+        {{static_cast<const float*>(xwy_[which]), {n}}, {static_cast<Bf16*>(copy->data()), {n}}},
+        stream_);
     return copy;
   }
 

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include <apprentice/base/bf16.h>
 #include <apprentice/kernels/simt/emulator/checker_internal.h>
 #include <apprentice/kernels/simt/emulator/report_internal.h>
 
@@ -55,8 +56,9 @@ void run_mma_bf16(const void* const* in, void* const*, uint32_t, uint32_t) {
     const int g = lane / 4, k = lane % 4 * 2;
     for (int h = 0; h < 2; ++h) {
       for (int r = 0; r < 4; ++r)
-        a[g + 8 * (r & 1)][k + h + 8 * (r >> 1)] = from_bf16(uint16_t(call.a[r] >> 16 * h));
-      for (int r = 0; r < 2; ++r) b[g][k + h + 8 * r] = from_bf16(uint16_t(call.b[r] >> 16 * h));
+        a[g + 8 * (r & 1)][k + h + 8 * (r >> 1)] = Bf16::of_bits(uint16_t(call.a[r] >> 16 * h));
+      for (int r = 0; r < 2; ++r)
+        b[g][k + h + 8 * r] = Bf16::of_bits(uint16_t(call.b[r] >> 16 * h));
     }
   }
   for (int lane = 0; lane < 32; ++lane) {
