@@ -32,7 +32,7 @@ std::string_view file_name_of(Dtype dtype) {
   return {};
 }
 
-float widen_bf16(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
+float widen_bf16(uint16_t bits) { return Bf16::of_bits(bits); }
 
 /// IEEE 754 binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits.
 float widen_f16(uint16_t bits) {

@@ -8,10 +8,12 @@ namespace {
 template <class F>
 void add_unary() {
   add_cuda<MapUnary<F, float>>(map_unary<F, float>);
+  add_cuda<MapUnary<F, Bf16>>(map_unary<F, Bf16>);
 }
 template <class F>
 void add_binary() {
   add_cuda<MapBinary<F, float>>(map_binary<F, float>);
+  add_cuda<MapBinary<F, Bf16>>(map_binary<F, Bf16>);
 }
 
 void add_all() {

@@ -80,4 +80,22 @@ SIMT_FN void store_word(T* p, const Neighbours<N>& n) {
   simt::store_as(p, word);
 }
 
+/// How a thread reaches two neighbours, p being where the first of them lies.
+struct PairAccess {
+  bool words;  ///< in one access; both are there then
+  bool both;   ///< the second is there
+
+  template <class T>
+  SIMT_FN Neighbours<2> load(const T* p) const {
+    if (words) return load_word<2>(p);
+    return {float(p[0]), both ? float(p[1]) : 0.0f};
+  }
+  template <class T>
+  SIMT_FN void store(T* p, const Neighbours<2>& n) const {
+    if (words) return store_word(p, n);
+    p[0] = T(n.v[0]);
+    if (both) p[1] = T(n.v[1]);
+  }
+};
+
 }  // namespace apprentice::kernels::SIMT_NS

@@ -8,7 +8,8 @@
 
 // Poolings: a thread makes an element of the result, so threads next to each other work on channels
 // next to each other, and gradients are gathered from the outputs whose windows hold the pixel, in
-// row-major order: the bits of the CPU, and no atomics.
+// row-major order: the bits of the CPU, and no atomics. bf16 is widened to f32 as it is read and
+// rounded as it is written; a warp reads 64 bytes of it in one piece.
 namespace apprentice::kernels::SIMT_NS {
 
 /// element(n, p, q, c, i) of every element i of `sizes`. Thread t of the grid takes elements t,
@@ -68,21 +69,23 @@ struct MaxPoolElement {
     const auto columns = args.geometry.window(1, q, width, args.y.size(2));
     const int64_t channels = args.x.size(3);
     const T* image = args.x.data + n * height * width * channels + c;
-    T top = std::is_integral_v<T> ? std::numeric_limits<T>::lowest()
-                                  : T(-std::numeric_limits<T>::infinity());
+    using C = compute_of<T>;
+    C top = std::is_integral_v<C> ? std::numeric_limits<C>::lowest()
+                                  : C(-std::numeric_limits<C>::infinity());
     int at = int(rows.begin) * width + int(columns.begin);
     for (int h = int(rows.begin); h < int(rows.end); ++h)
       for (int w = int(columns.begin); w < int(columns.end); ++w) {
-        const T v = image[(h * width + w) * channels];
+        const C v = image[(h * width + w) * channels];
         if (v > top || (v != v && top == top)) top = v, at = h * width + w;
       }
-    args.y.data[i] = top;
+    args.y.data[i] = T(top);
     if (args.argmax) args.argmax.data[i] = at;
   }
 };
 
+template <class T>
 struct MaxPoolBackwardElement {
-  MaxPool2dBackward<float>::Args args;
+  typename MaxPool2dBackward<T>::Args args;
 
   SIMT_FN void operator()(int64_t n, int h, int w, int64_t c, int64_t i) const {
     const int height = int(args.grad_x.size(1)), width = int(args.grad_x.size(2));
@@ -92,12 +95,13 @@ struct MaxPoolBackwardElement {
     for (int row = p.begin; row < p.end; ++row)
       for (int column = q.begin; column < q.end; ++column)
         if (args.argmax(n, row, column, c) == h * width + w) sum += args.grad_y(n, row, column, c);
-    args.grad_x.data[i] = sum;
+    args.grad_x.data[i] = T(sum);
   }
 };
 
+template <class T>
 struct AvgPoolElement {
-  AvgPool2d<float>::Args args;
+  typename AvgPool2d<T>::Args args;
 
   SIMT_FN void operator()(int64_t n, int p, int q, int64_t c, int64_t i) const {
     const auto rows = args.geometry.window(0, p, args.x.size(1), args.y.size(1));
@@ -105,12 +109,13 @@ struct AvgPoolElement {
     float sum = 0;
     for (int64_t h = rows.begin; h < rows.end; ++h)
       for (int64_t w = columns.begin; w < columns.end; ++w) sum += args.x(n, h, w, c);
-    args.y.data[i] = sum / divisor(args.geometry, rows, columns);
+    args.y.data[i] = T(sum / divisor(args.geometry, rows, columns));
   }
 };
 
+template <class T>
 struct AvgPoolBackwardElement {
-  AvgPool2dBackward<float>::Args args;
+  typename AvgPool2dBackward<T>::Args args;
 
   SIMT_FN void operator()(int64_t n, int h, int w, int64_t c, int64_t i) const {
     const Pool2dGeometry& g = args.geometry;
@@ -124,36 +129,39 @@ struct AvgPoolBackwardElement {
       for (int column = q.begin; column < q.end; ++column)
         sum += args.grad_y(n, row, column, c) / divisor(g, rows, g.window(1, column, width, out_w));
     }
-    args.grad_x.data[i] = sum;
+    args.grad_x.data[i] = T(sum);
   }
 };
 
+template <class T>
 struct GlobalAvgPoolBackwardElement {
-  GlobalAvgPoolBackward<float>::Args args;
+  typename GlobalAvgPoolBackward<T>::Args args;
   float pixels;
 
   SIMT_FN void operator()(int64_t n, int, int, int64_t c, int64_t i) const {
-    args.grad_x.data[i] = args.grad_y(n, c) / pixels;
+    args.grad_x.data[i] = T(args.grad_y(n, c) / pixels);
   }
 };
 
+template <class T>
 struct ShortcutAElement {
-  ShortcutA<float>::Args args;
+  typename ShortcutA<T>::Args args;
 
   SIMT_FN void operator()(int64_t n, int p, int q, int64_t o, int64_t i) const {
     const int64_t in = args.x.size(3), c = o - (args.y.size(3) - in) / 2;
-    args.y.data[i] = c >= 0 && c < in ? args.x(n, p * args.stride, q * args.stride, c) : 0.0f;
+    args.y.data[i] = c >= 0 && c < in ? args.x(n, p * args.stride, q * args.stride, c) : T(0);
   }
 };
 
+template <class T>
 struct ShortcutABackwardElement {
-  ShortcutABackward<float>::Args args;
+  typename ShortcutABackward<T>::Args args;
 
   SIMT_FN void operator()(int64_t n, int h, int w, int64_t c, int64_t i) const {
     const int stride = int(args.stride), p = h / stride, q = w / stride;
     const int64_t before = (args.grad_y.size(3) - args.grad_x.size(3)) / 2;
     const bool read = p * stride == h && q * stride == w;
-    args.grad_x.data[i] = read ? args.grad_y(n, p, q, c + before) : 0.0f;
+    args.grad_x.data[i] = read ? args.grad_y(n, p, q, c + before) : T(0);
   }
 };
 
@@ -161,37 +169,45 @@ template <class T>
 void max_pool(const typename MaxPool2d<T>::Args& args, simt::Stream stream) {
   for_each_element(MaxPoolElement<T>{args}, args.y.sizes, stream);
 }
-inline void max_pool_backward(const MaxPool2dBackward<float>::Args& args, simt::Stream stream) {
-  for_each_element(MaxPoolBackwardElement{args}, args.grad_x.sizes, stream);
+template <class T>
+void max_pool_backward(const typename MaxPool2dBackward<T>::Args& args, simt::Stream stream) {
+  for_each_element(MaxPoolBackwardElement<T>{args}, args.grad_x.sizes, stream);
 }
-inline void avg_pool(const AvgPool2d<float>::Args& args, simt::Stream stream) {
-  for_each_element(AvgPoolElement{args}, args.y.sizes, stream);
+template <class T>
+void avg_pool(const typename AvgPool2d<T>::Args& args, simt::Stream stream) {
+  for_each_element(AvgPoolElement<T>{args}, args.y.sizes, stream);
 }
-inline void avg_pool_backward(const AvgPool2dBackward<float>::Args& args, simt::Stream stream) {
-  for_each_element(AvgPoolBackwardElement{args}, args.grad_x.sizes, stream);
+template <class T>
+void avg_pool_backward(const typename AvgPool2dBackward<T>::Args& args, simt::Stream stream) {
+  for_each_element(AvgPoolBackwardElement<T>{args}, args.grad_x.sizes, stream);
 }
 
 /// x as [n, pixels, c], whose axis is reduced.
-inline std::array<int64_t, 3> pooled_sizes(const GlobalAvgPool<float>::Args& args) {
+template <class Args>
+std::array<int64_t, 3> pooled_sizes(const Args& args) {
   return {args.x.size(0), args.x.size(1) * args.x.size(2), args.x.size(3)};
 }
-inline void global_avg_pool(const GlobalAvgPool<float>::Args& args, void* scratch,
-                            simt::Stream stream) {
+template <class T>
+void global_avg_pool(const typename GlobalAvgPool<T>::Args& args, void* scratch,
+                     simt::Stream stream) {
   const auto sizes = pooled_sizes(args);
-  reduce_as<SumKind>({args.x.data, sizes}, SumTarget{args.y.data, double(sizes[1])}, scratch,
-                     stream);
+  reduce_as<SumKind>(View3<const T>{args.x.data, sizes}, SumTarget{args.y.data, double(sizes[1])},
+                     scratch, stream);
 }
-inline void global_avg_pool_backward(const GlobalAvgPoolBackward<float>::Args& args,
-                                     simt::Stream stream) {
+template <class T>
+void global_avg_pool_backward(const typename GlobalAvgPoolBackward<T>::Args& args,
+                              simt::Stream stream) {
   const int64_t pixels = args.grad_x.size(1) * args.grad_x.size(2);
-  for_each_element(GlobalAvgPoolBackwardElement{args, float(pixels)}, args.grad_x.sizes, stream);
+  for_each_element(GlobalAvgPoolBackwardElement<T>{args, float(pixels)}, args.grad_x.sizes, stream);
 }
 
-inline void shortcut_a(const ShortcutA<float>::Args& args, simt::Stream stream) {
-  for_each_element(ShortcutAElement{args}, args.y.sizes, stream);
+template <class T>
+void shortcut_a(const typename ShortcutA<T>::Args& args, simt::Stream stream) {
+  for_each_element(ShortcutAElement<T>{args}, args.y.sizes, stream);
 }
-inline void shortcut_a_backward(const ShortcutABackward<float>::Args& args, simt::Stream stream) {
-  for_each_element(ShortcutABackwardElement{args}, args.grad_x.sizes, stream);
+template <class T>
+void shortcut_a_backward(const typename ShortcutABackward<T>::Args& args, simt::Stream stream) {
+  for_each_element(ShortcutABackwardElement<T>{args}, args.grad_x.sizes, stream);
 }
 
 }  // namespace apprentice::kernels::SIMT_NS

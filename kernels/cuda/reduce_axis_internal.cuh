@@ -142,10 +142,10 @@ void reduce_along(const std::array<int64_t, 3>& sizes, const Source& source, con
 }
 
 /// Numbers of x as Kind takes them: State, empty(), combine, and of(number, place on the axis).
-template <class Kind>
+template <class Kind, class X = float>
 struct AxisSource : Kind {
   using State = typename Kind::State;
-  const float* x;
+  const X* x;
   int64_t axis, inner;
   SIMT_FN State add(State state, int64_t o, int64_t a, int64_t i) const {
     return Kind::combine(state, Kind::of(x[(o * axis + a) * inner + i], a));
@@ -175,9 +175,9 @@ inline size_t reduce_scratch_bytes(const std::array<int64_t, 3>& sizes) {
 }
 
 /// Reduces x as Kind says; `scratch`: reduce_scratch_bytes of device memory.
-template <class Kind, class Target>
-void reduce_as(View3<const float> x, const Target& target, void* scratch, simt::Stream stream) {
-  using Source = AxisSource<Kind>;
+template <class Kind, class X, class Target>
+void reduce_as(View3<const X> x, const Target& target, void* scratch, simt::Stream stream) {
+  using Source = AxisSource<Kind, X>;
   static_assert(sizeof(typename Source::State) <= sizeof(double));
   const Source source{{}, x.data, x.size(1), x.size(2)};
   if (is_of_short_rows(x.sizes))

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <limits>
 #include <type_traits>
+#include <vector>
 
 #include <apprentice/base/unit.h>
 #include <apprentice/kernels/pool.h>
@@ -25,28 +26,38 @@ bool is_nan(T v) {
 
 template <class T>
 void max_pool(const typename MaxPool2d<T>::Args& a) {
+  using C = compute_of<T>;
   for_each_element(a.y, [&](int64_t n, int64_t p, int64_t q, int64_t c) {
     const auto rows = a.geometry.window(0, p, a.x.size(1), a.y.size(1));
     const auto columns = a.geometry.window(1, q, a.x.size(2), a.y.size(2));
-    T top = std::is_integral_v<T> ? std::numeric_limits<T>::lowest()
-                                  : T(-std::numeric_limits<T>::infinity());
+    C top = std::is_integral_v<C> ? std::numeric_limits<C>::lowest()
+                                  : C(-std::numeric_limits<C>::infinity());
     int64_t at = rows.begin * a.x.size(2) + columns.begin;
     for (int64_t h = rows.begin; h < rows.end; ++h)
       for (int64_t w = columns.begin; w < columns.end; ++w) {
-        const T v = a.x(n, h, w, c);
+        const C v = a.x(n, h, w, c);
         if (v > top || (is_nan(v) && !is_nan(top))) top = v, at = h * a.x.size(2) + w;
       }
-    a.y(n, p, q, c) = top;
+    a.y(n, p, q, c) = T(top);
     if (a.argmax) a.argmax(n, p, q, c) = int32_t(at);
   });
 }
 
+/// Calls fill(sums) with a view of zeros like `grad_x`, what sums are taken in, and stores them.
+template <class T, class Fill>
+void store_sums(View4<T> grad_x, Fill fill) {
+  std::vector<compute_of<T>> sums(size_t(grad_x.numel()));
+  fill(View4<compute_of<T>>{sums.data(), grad_x.sizes});
+  for (size_t i = 0; i < sums.size(); ++i) grad_x.data[i] = T(sums[i]);
+}
+
 template <class T>
 void max_pool_backward(const typename MaxPool2dBackward<T>::Args& a) {
-  std::fill_n(a.grad_x.data, a.grad_x.numel(), T(0));
-  for_each_element(a.grad_y, [&](int64_t n, int64_t p, int64_t q, int64_t c) {
-    const int64_t at = a.argmax(n, p, q, c), width = a.grad_x.size(2);
-    a.grad_x(n, at / width, at % width, c) += a.grad_y(n, p, q, c);
+  store_sums(a.grad_x, [&](const auto& sums) {
+    for_each_element(a.grad_y, [&](int64_t n, int64_t p, int64_t q, int64_t c) {
+      const int64_t at = a.argmax(n, p, q, c), width = a.grad_x.size(2);
+      sums(n, at / width, at % width, c) += a.grad_y(n, p, q, c);
+    });
   });
 }
 
@@ -65,19 +76,21 @@ void avg_pool(const typename AvgPool2d<T>::Args& a) {
     double sum = 0;
     for (int64_t h = rows.begin; h < rows.end; ++h)
       for (int64_t w = columns.begin; w < columns.end; ++w) sum += double(a.x(n, h, w, c));
-    a.y(n, p, q, c) = T(sum / divisor(a.geometry, rows, columns));
+    a.y(n, p, q, c) = T(compute_of<T>(sum / divisor(a.geometry, rows, columns)));
   });
 }
 
 template <class T>
 void avg_pool_backward(const typename AvgPool2dBackward<T>::Args& a) {
-  std::fill_n(a.grad_x.data, a.grad_x.numel(), T(0));
-  for_each_element(a.grad_y, [&](int64_t n, int64_t p, int64_t q, int64_t c) {
-    const auto rows = a.geometry.window(0, p, a.grad_x.size(1), a.grad_y.size(1));
-    const auto columns = a.geometry.window(1, q, a.grad_x.size(2), a.grad_y.size(2));
-    const T share = T(double(a.grad_y(n, p, q, c)) / divisor(a.geometry, rows, columns));
-    for (int64_t h = rows.begin; h < rows.end; ++h)
-      for (int64_t w = columns.begin; w < columns.end; ++w) a.grad_x(n, h, w, c) += share;
+  using C = compute_of<T>;
+  store_sums(a.grad_x, [&](const auto& sums) {
+    for_each_element(a.grad_y, [&](int64_t n, int64_t p, int64_t q, int64_t c) {
+      const auto rows = a.geometry.window(0, p, a.grad_x.size(1), a.grad_y.size(1));
+      const auto columns = a.geometry.window(1, q, a.grad_x.size(2), a.grad_y.size(2));
+      const C share = C(double(a.grad_y(n, p, q, c)) / divisor(a.geometry, rows, columns));
+      for (int64_t h = rows.begin; h < rows.end; ++h)
+        for (int64_t w = columns.begin; w < columns.end; ++w) sums(n, h, w, c) += share;
+    });
   });
 }
 
@@ -89,7 +102,7 @@ void global_avg_pool(const typename GlobalAvgPool<T>::Args& a) {
       double sum = 0;
       for (int64_t h = 0; h < a.x.size(1); ++h)
         for (int64_t w = 0; w < a.x.size(2); ++w) sum += double(a.x(n, h, w, c));
-      a.y(n, c) = T(sum / pixels);
+      a.y(n, c) = compute_of<T>(sum / pixels);
     }
 }
 
@@ -97,7 +110,7 @@ template <class T>
 void global_avg_pool_backward(const typename GlobalAvgPoolBackward<T>::Args& a) {
   const double pixels = double(a.grad_x.size(1) * a.grad_x.size(2));
   for_each_element(a.grad_x, [&](int64_t n, int64_t h, int64_t w, int64_t c) {
-    a.grad_x(n, h, w, c) = T(double(a.grad_y(n, c)) / pixels);
+    a.grad_x(n, h, w, c) = T(compute_of<T>(double(a.grad_y(n, c)) / pixels));
   });
 }
 
@@ -137,6 +150,7 @@ void add_all() {
 APPRENTICE_UNIT(pool_reference) {
   apprentice::kernels::add_all<float>();
   apprentice::kernels::add_all<double>();
+  apprentice::kernels::add_all<apprentice::Bf16>();
   using CodePool = apprentice::kernels::MaxPool2d<uint8_t>;
   apprentice::kernels::add_reference<CodePool>(apprentice::kernels::max_pool<uint8_t>);
 }

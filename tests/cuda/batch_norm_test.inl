@@ -2,6 +2,7 @@
 #include <simt/kernel_test.h>
 
 #include <apprentice/kernels/cuda/batch_norm.cuh>
+#include <apprentice/kernels/cuda/batch_norm_backward.cuh>
 
 namespace apprentice {
 namespace {
@@ -87,7 +88,7 @@ struct Forward {
 };
 
 simt::Buffer<unsigned char> scratch_for(const Problem& p) {
-  return simt::Buffer<unsigned char>(SIMT_NS::batch_norm_scratch_bytes({nullptr, p.matrix()}));
+  return simt::Buffer<unsigned char>(SIMT_NS::batch_norm_scratch_bytes(p.m, p.c));
 }
 
 void check_close(const char* what, size_t j, double got, double expected, double bound) {

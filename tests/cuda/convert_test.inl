@@ -1,8 +1,8 @@
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include <apprentice/kernels/kernel_table.h>
+#include <cuda/bf16.h>
 #include <cuda/on_device.h>
 #include <simt/kernel_test.h>
 #include <apprentice/kernels/cuda/convert.cuh>
@@ -26,17 +26,6 @@ std::vector<float> any_numbers(size_t n) {
   return values;
 }
 
-std::vector<Bf16> rounded(const std::vector<float>& values) {
-  std::vector<Bf16> narrow;
-  for (const float v : values) narrow.push_back(Bf16(v));
-  return narrow;
-}
-
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
-}
-
 /// x[x_at...] into y[y_at...] by the reference and by the kernel; the rest of y stays.
 template <class From, class To>
 void check_convert(const std::vector<From>& values, int64_t n, int64_t x_at, int64_t y_at) {
@@ -48,7 +37,7 @@ void check_convert(const std::vector<From>& values, int64_t n, int64_t x_at, int
   const std::array<int64_t, 1> all{1};
   kernels::launch<Convert<From, To>>(args(x.host.data(), y.host.data()));
   kernels::SIMT_NS::convert<From, To>(args(x.on_device(all).data, y.on_device(all).data), nullptr);
-  CHECK(same_bits(y.got(), y.host));
+  CHECK(testing::same_bits(y.got(), y.host));
 }
 
 }  // namespace
@@ -60,7 +49,7 @@ KERNEL_TEST_CASE("conversions to and from bf16 give the reference's bits, wherev
     for (const int64_t y_at : {0, 1, 2, 4}) {
       CAPTURE(n, x_at, y_at);
       check_convert<float, Bf16>(values, n, x_at, y_at);
-      check_convert<Bf16, float>(rounded(values), n, x_at, y_at);
+      check_convert<Bf16, float>(testing::stored<Bf16>(values), n, x_at, y_at);
     }
 }
 

@@ -1,3 +1,4 @@
+#include <cuda/bf16.h>
 #include <simt/kernel_test.h>
 
 #include <apprentice/kernels/kernel_table.h>
@@ -11,12 +12,37 @@ namespace {
 /// which the functions here take at most four.
 constexpr float kRelative = 4 * 2 * 4 * 0x1p-24f;
 
+/// Numbers as bf16 elements behind a head of as many others.
+std::vector<Bf16> behind(size_t head, std::vector<float> numbers) {
+  numbers.insert(numbers.begin(), head, 0.0f);
+  return testing::stored<Bf16>(numbers);
+}
+
+/// The same on bf16 tensors, words or not: `wide`, which f32 gives of these numbers, rounded.
+template <class F>
+void check_rounded(const std::vector<float>& x,
+                   const typename kernels::MapUnary<F, float>::Args& of,
+                   const std::vector<float>& wide) {
+  for (const size_t head : {size_t(0), size_t(1)}) {
+    const auto dx = simt::Buffer<Bf16>::from(behind(head, x));
+    const auto dy = simt::Buffer<Bf16>::from(behind(head, std::vector<float>(x.size())));
+    typename kernels::MapUnary<F, Bf16>::Args args;
+    args.x = {dx.data() + head, of.x.sizes};
+    if (of.grad_y) args.grad_y = args.x;
+    args.y = {dy.data() + head, of.y.sizes};
+    args.a = of.a, args.b = of.b;
+    kernels::SIMT_NS::map_unary<F, Bf16>(args, nullptr);
+    CHECK(testing::same_bits(dy.values(), behind(head, wide)));
+  }
+}
+
 template <class F>
 void check_unary(float low, float high) {
   for (const int64_t n : {1, 255, 257, 5000}) {
     const auto count = static_cast<size_t>(n);
     std::vector<float> x(count), expected(count);
-    for (int64_t i = 0; i < n; ++i) x[size_t(i)] = low + (high - low) * float(i % 97) / 97;
+    // Numbers that bf16 holds.
+    for (int64_t i = 0; i < n; ++i) x[size_t(i)] = Bf16(low + (high - low) * float(i % 97) / 97);
     for (const bool gradient : {false, true}) {
       using Op = kernels::MapUnary<F, float>;
       typename Op::Args args;
@@ -33,6 +59,7 @@ void check_unary(float low, float high) {
       args.y.data = dy.data();
       kernels::SIMT_NS::map_unary<F, float>(args, nullptr);
       const auto got = dy.values();
+      check_rounded<F>(x, args, got);
       CAPTURE(F::name, n, gradient);
       for (size_t i = 0; i < count; ++i)
         if (!(std::abs(got[i] - expected[i]) <= kRelative * (1 + std::abs(expected[i]))) &&
@@ -56,6 +83,15 @@ void check_binary(const Shape& a, const Shape& b, const Shape& y) {
                                          nullptr);
   CAPTURE(F::name, a.str(), b.str());
   CHECK(dy.values() == expected);
+
+  for (const size_t head : {size_t(0), size_t(1)}) {
+    const auto na = simt::Buffer<Bf16>::from(behind(head, va));
+    const auto nb = simt::Buffer<Bf16>::from(behind(head, vb));
+    const auto ny = simt::Buffer<Bf16>::from(behind(head, std::vector<float>(expected.size())));
+    kernels::SIMT_NS::map_binary<F, Bf16>(
+        {plan, na.data() + head, nb.data() + head, {ny.data() + head, {y.numel()}}}, nullptr);
+    CHECK(testing::same_bits(ny.values(), behind(head, expected)));
+  }
 }
 
 }  // namespace
