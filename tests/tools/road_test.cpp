@@ -151,8 +151,8 @@ TEST_CASE("a control run moves without the teacher, on the same data") {
 TEST_CASE("a run stopped by SIGTERM exits 75 and, resumed, ends in the same weights") {
   Trained& t = trained();
   const std::string whole = t.folder / "whole", cut = t.folder / "cut";
-  const std::string more = " --set train.epochs=16 --set train.batch=16 --output ";
-  // The signal comes when the first step of 640 is in the log.
+  const std::string more = " --set train.epochs=5 --set train.batch=16 --output ";
+  // The signal comes when the first step of 200 is in the log.
   const std::string log = cut + "/log.jsonl";
   const Called stopped = call("train " + t.teacher_recipe + " --set train.log_every=1" + more + cut,
                               "stop() { \"$@\" & until [ -s " + log +

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <regex>
@@ -130,24 +131,42 @@ std::vector<Json> measure_shape(const BenchShape& shape, const std::vector<Bench
   return rows;
 }
 
-/// The cases of a shape that the filter names, and the peers beside them.
+/// Is a case to be timed, its kernel being named by the filter or, `beside` one that is, a peer's?
+bool is_wanted(const BenchCase& c, const KernelOptions& o, const std::regex& filter, bool beside) {
+  if (c.kernel.ends_with("_reference") && !o.reference) return false;
+  return std::regex_search(c.kernel, filter) || (beside && c.peer && !o.no_peers);
+}
+
+/// The cases of a benchmark on next to no data: which kernels there are does not depend on it.
+std::vector<BenchCase> smallest_cases(const Benchmark& benchmark, BenchShape shape, Device device) {
+  constexpr int64_t kSmall = 8;  // no window is larger
+  for (auto& [name, size] : shape.sizes) size = std::min(size, kSmall);
+  return benchmark.cases(shape, device);
+}
+
+/// The cases of a shape that the filter names, and the peers beside them. Data are made for
+/// benchmarks alone of which one is wanted.
 std::vector<BenchCase> wanted_cases(const BenchShape& shape, const KernelOptions& o,
                                     const std::regex& filter) {
-  const std::string reference = "_reference";
-  std::vector<BenchCase> wanted;
-  bool ours = false;
+  std::vector<std::pair<const Benchmark*, std::vector<BenchCase>>> all;
   for (const std::string& name : benchmarks().names()) {
     const Benchmark& benchmark = benchmarks().get(name);
-    if (benchmark.op != shape.op) continue;
-    for (BenchCase& c : benchmark.cases(shape, o.device)) {
-      const bool matches = std::regex_search(c.kernel, filter);
-      if (c.kernel.ends_with(reference) && !o.reference) continue;
-      if (!matches && (!c.peer || o.no_peers)) continue;
-      ours = ours || matches;
-      wanted.push_back(std::move(c));
-    }
+    if (benchmark.op == shape.op)
+      all.emplace_back(&benchmark, smallest_cases(benchmark, shape, o.device));
   }
-  return ours ? wanted : std::vector<BenchCase>();
+  const auto any = [&](const std::vector<BenchCase>& cases, bool beside) {
+    return std::any_of(cases.begin(), cases.end(),
+                       [&](const BenchCase& c) { return is_wanted(c, o, filter, beside); });
+  };
+  const bool ours =
+      std::any_of(all.begin(), all.end(), [&](const auto& one) { return any(one.second, false); });
+  std::vector<BenchCase> wanted;
+  for (const auto& [benchmark, cases] : all) {
+    if (!any(cases, ours)) continue;
+    for (BenchCase& c : benchmark->cases(shape, o.device))
+      if (is_wanted(c, o, filter, ours)) wanted.push_back(std::move(c));
+  }
+  return wanted;
 }
 
 Json measure_all(const KernelOptions& o, const std::regex& filter) {
