@@ -67,9 +67,8 @@ void TrainingState::prepare_step(float lr) {
 
 void TrainingState::apply_step() {
   for (size_t i = 0; i < trained_.size(); ++i) {
-    optimizers_[i]->apply_step();
+    quant::apply_step(*optimizers_[i], *trained_[i].network);
     optimizers_[i]->zero_grad();
-    quant::after_step(*trained_[i].network);
   }
 }
 

@@ -3,16 +3,24 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include <apprentice/base/view.h>
+#include <apprentice/kernels/quantize_weights.h>
 #include <apprentice/kernels/types.h>
 
 // One step of an optimizer, in place, for any number of parameters at once. What a run changes from
 // step to step is read from memory of the device, so that a captured graph of steps stays right;
-// the list of parameters is host memory, read before run() returns. Nothing at all is done where
+// the list of parameters is host memory, read before run() returns. No parameter moves where
 // skip[0] is not 0 (kernels/non_finite.h counts into such a word).
+//
+// A step may go on to what else follows from a parameter while it is at hand:
+//   bound  param = min(max(param, -bound), bound) after it has moved; infinity: no bound
+//   codes  null, or what QuantizeWeights is to make of the new param, which codes->w is [rows, k]:
+//          codes, scales and counts, bit for bit as a pass of its own would, skipped step or not
 namespace apprentice::kernels {
 
 /// Stochastic gradient descent, with rate = T(learning_rate[0] * lr_scale):
@@ -32,6 +40,8 @@ struct SgdStep {
     View1<T> velocity;
     double lr_scale = 1;
     T weight_decay = 0;
+    T bound = std::numeric_limits<T>::infinity();
+    const QuantizeWeights::Weight* codes = nullptr;
   };
   struct Args {
     std::span<const Parameter> parameters;
@@ -66,6 +76,8 @@ struct AdamStep {
     View1<const T> grad;
     View1<T> first, second;
     double lr_scale = 1, weight_decay = 0;
+    T bound = std::numeric_limits<T>::infinity();
+    const QuantizeWeights::Weight* codes = nullptr;
   };
   struct Args {
     std::span<const Parameter> parameters;
@@ -78,5 +90,20 @@ struct AdamStep {
 
 /// Is there a word that tells a step to do nothing, and does it?
 inline bool skips(View1<const int64_t> skip) { return skip && skip(0) != 0; }
+
+/// A parameter after it has moved: not beyond its bound; NaN stays NaN.
+template <class T>
+constexpr T within(T param, T bound) {
+  return param < -bound ? -bound : param > bound ? bound : param;
+}
+
+/// What the parameters of a list ask to be quantized.
+template <class Parameter>
+std::vector<QuantizeWeights::Weight> codes_of(std::span<const Parameter> parameters) {
+  std::vector<QuantizeWeights::Weight> weights;
+  for (const Parameter& p : parameters)
+    if (p.codes) weights.push_back(*p.codes);
+  return weights;
+}
 
 }  // namespace apprentice::kernels

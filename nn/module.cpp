@@ -137,6 +137,10 @@ void Module::to(Dtype dtype) {
 
 void Module::to(Device device) {
   const MemoryLabel label("parameters");
+  if (this->device() != device) {
+    forget();
+    for (const auto& [name, parametrization] : parametrizations_) parametrization->forget();
+  }
   for (auto& [name, tensor] : parameters_) move_to(tensor, device);
   for (auto& [name, tensor] : buffers_) move_to(tensor, device);
   for (const auto& [name, child] : children_) child->to(device);

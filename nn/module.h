@@ -34,6 +34,8 @@ class Parametrization {
   /// Differentiable back to `parameter` (by the surrogate gradient that it states). In eval mode a
   /// function of tensors that the layer has registered alone: layers keep what they make of it.
   virtual EffectiveWeight apply(const Tensor& parameter, bool training) const = 0;
+  /// Gives back what is kept beside the layer's tensors, which move to another device.
+  virtual void forget() const {}
 };
 
 /// A layer or network: named parameters, buffers and children, PyTorch-style state dict.
@@ -95,6 +97,8 @@ class Module {
   EffectiveWeight effective(const std::string& name) const;
 
  protected:
+  /// Gives back what is kept beside the module's own tensors, which move to another device.
+  virtual void forget() {}
   /// The key of this module that a file's key stands for, where the file's is not one itself.
   virtual std::string key_of(const std::string& file_key) const { return file_key; }
 

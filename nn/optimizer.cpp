@@ -12,6 +12,12 @@
 namespace apprentice::nn {
 namespace {
 
+/// Adds to `to` what is asked of a parameter.
+template <class Parameter>
+void add_asked(const ParameterCodes* asked, Parameter& to) {
+  if (asked) to.bound = asked->bound, to.codes = &asked->codes;
+}
+
 /// fn(group, parameter, gradient, group index, index) for every parameter of type T that has a
 /// gradient.
 template <class T, class Fn>
@@ -50,6 +56,23 @@ void Optimizer::prepare_step(double lr) {
     numbers_ = Tensor::empty({int64_t(numbers.size())}, Dtype::f64, device);
   copy_bytes(numbers_.bytes(), device, numbers.data(), {}, numbers.size() * sizeof(double),
              current_stream(device));
+}
+
+void Optimizer::apply_step(std::span<ParameterCodes> codes) {
+  asked_.clear();
+  for (ParameterCodes& each : codes) {
+    each.made = false;
+    asked_[std::as_const(each.parameter).bytes()] = &each;
+  }
+  launch_step();
+  asked_.clear();
+}
+
+const ParameterCodes* Optimizer::asked(const Tensor& parameter) const {
+  const auto it = asked_.find(parameter.bytes());
+  if (it == asked_.end()) return nullptr;
+  it->second->made = true;
+  return it->second;
 }
 
 Device Optimizer::device() const {
@@ -133,6 +156,7 @@ void Sgd::apply() {
          .velocity = momentum_.empty() ? View1<T>{} : momentum_[g][i].template flat<T>(),
          .lr_scale = group.lr_scale,
          .weight_decay = T(group.weight_decay)});
+    add_asked(asked(parameter), parameters.back());
   });
   if (parameters.empty()) return;
   kernels::launch<Step>({.parameters = parameters,
@@ -143,7 +167,7 @@ void Sgd::apply() {
                         stream());
 }
 
-void Sgd::apply_step() {
+void Sgd::launch_step() {
   apply<float>();
   apply<double>();
 }
@@ -184,6 +208,7 @@ void Adam::apply() {
                           .second = square_[g][i].template flat<T>(),
                           .lr_scale = group.lr_scale,
                           .weight_decay = group.weight_decay});
+    add_asked(asked(parameter), parameters.back());
   });
   if (parameters.empty()) return;
   kernels::launch<Step>({.parameters = parameters,
@@ -196,7 +221,7 @@ void Adam::apply() {
                         stream());
 }
 
-void Adam::apply_step() {
+void Adam::launch_step() {
   apply<float>();
   apply<double>();
 }

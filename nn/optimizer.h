@@ -1,8 +1,12 @@
 #pragma once
 
+#include <limits>
+#include <map>
+#include <span>
 #include <string>
 #include <vector>
 
+#include <apprentice/kernels/quantize_weights.h>
 #include <apprentice/nn/module.h>
 
 namespace apprentice::nn {
@@ -12,6 +16,14 @@ struct ParameterGroup {
   NamedTensors parameters;
   double lr_scale = 1;      ///< the group's learning rate is lr_scale * lr
   double weight_decay = 0;  ///< see the optimizer for where it enters
+};
+
+/// What a step does with a parameter that it moves, in the same launch (kernels/optimizer.h).
+struct ParameterCodes {
+  Tensor parameter;  ///< f32
+  kernels::QuantizeWeights::Weight codes;
+  float bound = std::numeric_limits<float>::infinity();  ///< then |parameter| <= bound
+  bool made = false;  ///< set by apply_step(): false if the parameter is none that moves
 };
 
 /// Moves parameters against their gradients; parameters without a gradient stay. f32 or f64, all on
@@ -30,8 +42,10 @@ class Optimizer {
   /// without waiting.
   void prepare_step(double lr);
   /// The step itself: launches alone, which read those numbers on the device. So it may be captured
-  /// once and replayed, each time after a prepare_step().
-  virtual void apply_step() = 0;
+  /// once and replayed, each time after a prepare_step(). On a device it is one launch (some 200
+  /// parameters each), and so it is with `codes` of weights whose rows have up to 8,192 elements;
+  /// longer rows take a second one.
+  void apply_step(std::span<ParameterCodes> codes = {});
   /// From now on a step leaves everything as it is where `count` [1] i64, beside the parameters, is
   /// not 0 when it runs: say, so many numbers of the gradients were not finite. Undefined: never.
   void skip_where(Tensor count) { skip_ = std::move(count); }
@@ -47,6 +61,10 @@ class Optimizer {
   void load_state(const StateDict& state);
 
  protected:
+  /// The launches of apply_step().
+  virtual void launch_step() = 0;
+  /// What is asked of a parameter of the step at hand; sets `made`. Null: nothing.
+  const ParameterCodes* asked(const Tensor& parameter) const;
   /// What a step at learning rate `lr` reads, f64; counts the step.
   virtual std::vector<double> next_numbers(double lr) = 0;
   /// Zeros like every parameter, as groups_.
@@ -63,6 +81,9 @@ class Optimizer {
   std::vector<ParameterGroup> groups_;
   Tensor numbers_;  ///< of the step prepared last, on the device
   Tensor skip_;
+
+ private:
+  std::map<const std::byte*, ParameterCodes*> asked_;  ///< by the memory of the parameter
 };
 
 /// Stochastic gradient descent, as in PyTorch (no dampening):
@@ -74,10 +95,10 @@ class Sgd final : public Optimizer {
     bool nesterov = false;
   };
   Sgd(std::vector<ParameterGroup> groups, const Options& options);
-  void apply_step() override;
   StateDict state() const override;
 
  protected:
+  void launch_step() override;
   std::vector<double> next_numbers(double lr) override;
 
  private:
@@ -100,11 +121,11 @@ class Adam final : public Optimizer {
     bool decoupled = false;
   };
   Adam(std::vector<ParameterGroup> groups, const Options& options);
-  void apply_step() override;
   /// "mean.*", "square.*" and "steps" ([1] i64, on the CPU).
   StateDict state() const override;
 
  protected:
+  void launch_step() override;
   std::vector<double> next_numbers(double lr) override;
 
  private:

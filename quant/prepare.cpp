@@ -227,10 +227,8 @@ std::map<std::string, ParameterRule> parameter_rules(nn::Module& model) {
   return rules;
 }
 
-void after_step(nn::Module& model) {
-  const std::vector<QuantizedLayer> quantized = quantized_layers(layers(model));
-  for (const QuantizedLayer& layer : quantized) layer.quantizer->after_step(layer.weight);
-  quantize_all(quantized);
+void apply_step(nn::Optimizer& optimizer, nn::Module& model) {
+  apply_step(optimizer, quantized_layers(layers(model)));
 }
 
 std::vector<LayerHealth> health(nn::Module& model) {

@@ -58,9 +58,9 @@ struct ParameterRule {
 /// too.
 std::map<std::string, ParameterRule> parameter_rules(nn::Module& model);
 
-/// To be called after every optimizer step: clamps the masters of WRPN weights to [-1, 1] and
-/// quantizes the weights of all layers in one pass, for the next forward.
-void after_step(nn::Module& model);
+/// optimizer.apply_step() of a model's optimizer: clamps the masters of WRPN weights to [-1, 1] and
+/// quantizes the weights of all layers, for the next forward, in the launches that move them.
+void apply_step(nn::Optimizer& optimizer, nn::Module& model);
 
 /// How quantization fares in one layer.
 struct LayerHealth {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include <apprentice/base/registry.h>
 #include <apprentice/kernels/quantize_weights.h>
 #include <apprentice/nn/module.h>
+#include <apprentice/nn/optimizer.h>
 
 namespace apprentice::quant {
 
@@ -31,6 +33,8 @@ struct WeightRule {
   kernels::QuantizeWeights::Rule rule;
   double factor;
   bool per_channel = false;  ///< one row an output channel instead of one a layer
+  /// After a step masters are clamped to [-bound, bound].
+  float bound = std::numeric_limits<float>::infinity();
 };
 
 /// A weight quantizer of one layer: grid, bound, surrogate gradient and packed form. Masters are
@@ -46,14 +50,15 @@ class WeightQuantizer : public nn::Parametrization,
   virtual std::string grid() const = 0;
   /// How the codes are made; none: quantize() is overridden.
   virtual std::optional<WeightRule> rule() const { return std::nullopt; }
-  /// Codes and scales of the master weight `w` [out, ...] f32. DtypeError for another type. By
-  /// default what the rule gives.
+  /// Codes and scales of the master weight `w` [out, ...] f32, beside it: by operations on tensors,
+  /// as `w` may lie on any device. DtypeError for another type. By default what the rule gives.
   virtual QuantizedWeight quantize(const Tensor& w) const;
-  /// quantize(w), or what the last quantize_all() has made of this very memory if nobody has asked
-  /// to write to it since. The codes are then overwritten by the next quantize_all().
+  /// quantize(w), or what the last pass (quantize_all(), apply_step()) has made of this very memory
+  /// if nobody has asked to write to it since. The codes are then overwritten by the next pass.
+  /// DeviceError naming this quantizer if quantize() does not work on the device of `w`.
   QuantizedWeight quantized(const Tensor& w) const;
-  /// Which part of the codes has changed its sign (-, 0, +) in a quantize_all(), as the mean of
-  /// those since the last call; -1 if there was none. Waits for the device.
+  /// Which part of the codes has changed its sign (-, 0, +) in a pass, as the mean of those since
+  /// the last call; -1 if there was none. Waits for the device.
   double take_flips() const;
   /// The largest |w - dequantize(quantize(w))| that the rule allows, element by element, in exact
   /// arithmetic; rounding to f32 adds at most 4 ulp of max(|w|, scale).
@@ -70,12 +75,15 @@ class WeightQuantizer : public nn::Parametrization,
   virtual void initialise(const Tensor& w);
   /// Names of the parameters that attach() adds: no weight decay on them.
   virtual std::vector<std::string> learned() const { return {}; }
-  /// What has to happen to the master weight after an optimizer step (WRPN clamps it).
+  /// What has to happen to the master weight after an optimizer step, where there is no rule, whose
+  /// bound says it.
   virtual void after_step(Tensor w) const;
 
   /// One-step grids: data = codes in f32, with d L/d w = weight_gradient(d L/d codes); the step is
   /// not differentiated. Takes quantized().
   nn::EffectiveWeight apply(const Tensor& parameter, bool training) const override;
+  /// Gives back the memory of the last pass.
+  void forget() const override { made_ = {}; }
 
  protected:
   /// What codes and scales by the rule stand for: one step a row, unless the layer learns its own.
@@ -101,8 +109,12 @@ struct QuantizedLayer {
   Tensor weight;
 };
 /// Codes and scales of all these weights in one pass, for quantized(), without waiting for the
-/// device; those whose quantizer has no rule are left out.
+/// device; those whose quantizer has no rule are left out. On a device it is one launch, and a
+/// second one where weights that share a scale are more than 8,192.
 void quantize_all(const std::vector<QuantizedLayer>& layers);
+/// optimizer.apply_step() and, in the launches that move the weights, quantize_all() of them, bit
+/// for bit; weights that it does not move are quantized in a pass of their own.
+void apply_step(nn::Optimizer& optimizer, const std::vector<QuantizedLayer>& layers);
 /// Which part of the codes of each layer is 0; waits for the device.
 std::vector<double> zero_parts(const std::vector<QuantizedLayer>& layers);
 

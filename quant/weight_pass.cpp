@@ -41,25 +41,36 @@ class WeightPass {
       made.flips = w.new_empty({2}, Dtype::i64);
       made.flips.fill(0);
     }
-    list_.push_back(weight_of(w, *rule, made.codes, made.scale));
+    list_.push_back({w, weight_of(w, *rule, made.codes, made.scale), rule->bound});
     // The first codes are no change.
-    if (again) list_.back().flips = made.flips.view<int64_t, 1>();
-    made.of = w;
-    made.written = times_written(w);
-    device_ = w.device();
+    if (again) list_.back().codes.flips = made.flips.view<int64_t, 1>();
+    kept_.push_back(layer.quantizer);
   }
   /// Quantizes into memory of its own, and counts zeros.
   void add(const QuantizedLayer& layer, const WeightRule& rule, View1<int64_t> zeros) {
     const Tensor w = layer.weight.detach();
     Tensor& codes = own_.emplace_back(w.new_empty(w.shape()));
     Tensor& scale = own_.emplace_back(w.new_empty({rows_of(w, rule.per_channel)[0]}));
-    list_.push_back(weight_of(w, rule, codes, scale));
-    list_.back().zeros = zeros;
-    device_ = w.device();
+    list_.push_back({w, weight_of(w, rule, codes, scale)});
+    list_.back().codes.zeros = zeros;
   }
 
-  void launch() const {
-    if (!list_.empty()) kernels::launch<Op>({list_}, current_stream(device_));
+  /// What the optimizer moves, with its step; then the rest.
+  void launch(nn::Optimizer& optimizer) {
+    optimizer.apply_step(list_);
+    launch();
+  }
+  void launch() {
+    std::vector<Op::Weight> rest;
+    for (const nn::ParameterCodes& each : list_)
+      if (!each.made) rest.push_back(each.codes);
+    if (!rest.empty())
+      kernels::launch<Op>({rest}, current_stream(list_.front().parameter.device()));
+    for (size_t i = 0; i < kept_.size(); ++i) {
+      const Tensor& w = list_[i].parameter;
+      kept_[i]->made_.of = w;
+      kept_[i]->made_.written = times_written(w);
+    }
   }
 
   static bool holds(const WeightQuantizer& quantizer, const Tensor& w) {
@@ -69,9 +80,9 @@ class WeightPass {
   }
 
  private:
-  std::vector<Op::Weight> list_;
+  std::vector<nn::ParameterCodes> list_;
+  std::vector<std::shared_ptr<const WeightQuantizer>> kept_;  ///< those of the list, if any
   std::deque<Tensor> own_;
-  Device device_;
 };
 
 QuantizedWeight WeightQuantizer::quantize(const Tensor& w) const {
@@ -84,7 +95,16 @@ QuantizedWeight WeightQuantizer::quantize(const Tensor& w) const {
 }
 
 QuantizedWeight WeightQuantizer::quantized(const Tensor& w) const {
-  return WeightPass::holds(*this, w) ? of_codes(made_.codes, made_.scale) : quantize(w);
+  if (WeightPass::holds(*this, w)) return of_codes(made_.codes, made_.scale);
+  if (rule() || w.device().is_cpu()) return quantize(w);
+  try {
+    return quantize(w);
+  } catch (const DeviceError& error) {
+    throw DeviceError(fmt::format(
+        "weight quantizer {}: quantize() does not work on {} ({}); give it a rule(), or compute by "
+        "operations on tensors, or train on the CPU",
+        name(), w.device().str(), error.what()));
+  }
 }
 
 QuantizedWeight WeightQuantizer::of_codes(const Tensor& codes, const Tensor& scale) const {
@@ -106,6 +126,14 @@ void quantize_all(const std::vector<QuantizedLayer>& layers) {
   pass.launch();
 }
 
+void apply_step(nn::Optimizer& optimizer, const std::vector<QuantizedLayer>& layers) {
+  WeightPass pass;
+  for (const QuantizedLayer& layer : layers) pass.add(layer);
+  pass.launch(optimizer);
+  for (const QuantizedLayer& layer : layers)
+    if (!layer.quantizer->rule()) layer.quantizer->after_step(layer.weight);
+}
+
 std::vector<double> zero_parts(const std::vector<QuantizedLayer>& layers) {
   if (layers.empty()) return {};
   Tensor counts = layers.front().weight.new_empty({int64_t(layers.size())}, Dtype::i64);
@@ -120,7 +148,7 @@ std::vector<double> zero_parts(const std::vector<QuantizedLayer>& layers) {
   for (size_t i = 0; i < layers.size(); ++i) {
     const Tensor w = layers[i].weight.detach();
     if (!layers[i].quantizer->rule()) {
-      const auto codes = layers[i].quantizer->quantize(w).codes.to_vector<float>();
+      const auto codes = layers[i].quantizer->quantized(w).codes.to_vector<float>();
       parts[i] = double(std::count(codes.begin(), codes.end(), 0.0f));
     }
     parts[i] /= double(w.numel());

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include <apprentice/base/unit.h>
+#include <apprentice/kernels/cpu/quantize_weights_internal.h>
 #include <apprentice/kernels/cpu/simd_registration_internal.h>
 #include <apprentice/kernels/elementwise.h>
 #include <apprentice/kernels/optimizer.h>
@@ -16,36 +17,34 @@ void sgd_with_velocity(const Sgd::Parameter& p, float rate, float momentum) {
   const int64_t n = p.param.numel();
   float *param = p.param.data, *velocity = p.velocity.data;
   const float* grad = p.grad.data;
-  const float decay = p.weight_decay;
+  const float decay = p.weight_decay, bound = p.bound;
 #pragma omp parallel for simd schedule(static) if (n >= kParallelElements)
   for (int64_t i = 0; i < n; ++i) {
     const float g = grad[i] + decay * param[i];
     const float v = momentum * velocity[i] + g;
     velocity[i] = v;
-    param[i] -= rate * (kNesterov ? g + momentum * v : v);
+    param[i] = within(param[i] - rate * (kNesterov ? g + momentum * v : v), bound);
   }
 }
 
 void sgd_without_velocity(const Sgd::Parameter& p, float rate) {
-  map_binary(
-      View1<const float>(p.param), p.grad, p.param,
-      [rate, decay = p.weight_decay](float v, float g) { return v - rate * (g + decay * v); });
+  map_binary(View1<const float>(p.param), p.grad, p.param,
+             [rate, decay = p.weight_decay, bound = p.bound](float v, float g) {
+               return within(v - rate * (g + decay * v), bound);
+             });
 }
 
-void sgd_step(const Sgd::Args& a) {
-  if (skips(a.skip)) return;
-  for (const Sgd::Parameter& p : a.parameters) {
-    const auto rate = float(a.learning_rate(0) * p.lr_scale);
-    if (!p.velocity)
-      sgd_without_velocity(p, rate);
-    else if (a.nesterov)
-      sgd_with_velocity<true>(p, rate, a.momentum);
-    else
-      sgd_with_velocity<false>(p, rate, a.momentum);
-  }
+void move_parameter(const Sgd::Args& a, const Sgd::Parameter& p) {
+  const auto rate = float(a.learning_rate(0) * p.lr_scale);
+  if (!p.velocity)
+    sgd_without_velocity(p, rate);
+  else if (a.nesterov)
+    sgd_with_velocity<true>(p, rate, a.momentum);
+  else
+    sgd_with_velocity<false>(p, rate, a.momentum);
 }
 
-void adam_parameter(const Adam::Args& a, const Adam::Parameter& p) {
+void move_parameter(const Adam::Args& a, const Adam::Parameter& p) {
   const int64_t n = p.param.numel();
   float *param = p.param.data, *first = p.first.data, *second = p.second.data;
   const float* grad = p.grad.data;
@@ -54,19 +53,28 @@ void adam_parameter(const Adam::Args& a, const Adam::Parameter& p) {
   const auto rate = float(a.numbers(1) * p.lr_scale), correct2 = float(a.numbers(2));
   const auto decay = float(a.decoupled ? 0.0 : p.weight_decay);
   const auto shrink = float(a.decoupled ? 1 - a.numbers(0) * p.lr_scale * p.weight_decay : 1.0);
+  const float bound = p.bound;
 #pragma omp parallel for simd schedule(static) if (n >= kParallelElements)
   for (int64_t i = 0; i < n; ++i) {
     const float g = grad[i] + decay * param[i];
     const float m = beta1 * first[i] + rest1 * g;
     const float v = beta2 * second[i] + rest2 * g * g;
     first[i] = m, second[i] = v;
-    param[i] = param[i] * shrink - rate * m / (std::sqrt(v * correct2) + eps);
+    param[i] = within(param[i] * shrink - rate * m / (std::sqrt(v * correct2) + eps), bound);
   }
 }
 
-void adam_step(const Adam::Args& a) {
-  if (skips(a.skip)) return;
-  for (const Adam::Parameter& p : a.parameters) adam_parameter(a, p);
+/// The weights are quantized in a pass of their own, as a core keeps few of them in its cache.
+template <class Step>
+void step(const typename Step::Args& a) {
+  if (!skips(a.skip))
+    for (const auto& p : a.parameters) move_parameter(a, p);
+  quantize_weights_on_cpu({codes_of(a.parameters)});
+}
+
+template <class Step>
+std::string refuse(const typename Step::Args& a) {
+  return refuse_quantize_weights({codes_of(a.parameters)});
 }
 
 }  // namespace
@@ -74,6 +82,6 @@ void adam_step(const Adam::Args& a) {
 
 APPRENTICE_UNIT(optimizer) {
   using namespace apprentice::kernels;
-  add_portable<Sgd>(sgd_step);
-  add_portable<Adam>(adam_step);
+  add_portable<Sgd>(step<Sgd>, refuse<Sgd>);
+  add_portable<Adam>(step<Adam>, refuse<Adam>);
 }

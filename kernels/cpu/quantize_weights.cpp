@@ -4,9 +4,9 @@
 #include <vector>
 
 #include <apprentice/base/unit.h>
+#include <apprentice/kernels/cpu/quantize_weights_internal.h>
 #include <apprentice/kernels/cpu/simd_registration_internal.h>
 #include <apprentice/kernels/elementwise.h>
-#include <apprentice/kernels/quantize_weights.h>
 
 namespace apprentice::kernels {
 namespace {
@@ -107,7 +107,9 @@ void quantize_row(const Weight& a, int64_t row) {
   }
 }
 
-void quantize_weights(const QuantizeWeights::Args& args) {
+}  // namespace
+
+void quantize_weights_on_cpu(const QuantizeWeights::Args& args) {
   std::vector<std::pair<const Weight*, int64_t>> rows;
   int64_t elements = 0;
   for (const Weight& a : args.weights) {
@@ -119,17 +121,16 @@ void quantize_weights(const QuantizeWeights::Args& args) {
   for (int64_t i = 0; i < count; ++i) quantize_row(*rows[size_t(i)].first, rows[size_t(i)].second);
 }
 
-std::string refuse_large_codes(const QuantizeWeights::Args& args) {
+std::string refuse_quantize_weights(const QuantizeWeights::Args& args) {
   for (const Weight& a : args.weights)
     if (a.rule == Rule::uniform && !(a.factor <= 0x1p22))
       return fmt::format("codes up to {} exceed 2^22", a.factor);
   return "";
 }
 
-}  // namespace
 }  // namespace apprentice::kernels
 
 APPRENTICE_UNIT(quantize_weights) {
   using namespace apprentice::kernels;
-  add_portable<QuantizeWeights>(quantize_weights, refuse_large_codes);
+  add_portable<QuantizeWeights>(quantize_weights_on_cpu, refuse_quantize_weights);
 }

@@ -5,6 +5,6 @@
 APPRENTICE_UNIT(optimizer_cuda) {
   using namespace apprentice::kernels;
   using namespace apprentice::kernels::SIMT_NS;
-  add_cuda<SgdStep<float>>(sgd_step);
-  add_cuda<AdamStep<float>>(adam_step);
+  add_cuda_with_scratch<SgdStep<float>>(sgd_step, step_scratch_bytes<SgdStep<float>>);
+  add_cuda_with_scratch<AdamStep<float>>(adam_step, step_scratch_bytes<AdamStep<float>>);
 }

@@ -110,14 +110,4 @@ SIMT_FN void store_four(float* p, int64_t at, int64_t end, const Four& four) {
     if (at + i < end) p[at + i] = four.v[i];
 }
 
-/// fn(entry, at, end) for every four of the list that is this thread's.
-template <class Entry, class Fn>
-SIMT_FN void for_fours(const EntryList<Entry>& list, const Fn& fn) {
-  for (uint32_t chunk = blockIdx.x; chunk < list.chunks(); chunk += gridDim.x) {
-    const ListPart part(list, chunk);
-    for (int64_t at = part.begin + 4 * threadIdx.x; at < part.end; at += 4 * kListThreads)
-      fn(list.entries[part.index], at, part.end);
-  }
-}
-
 }  // namespace apprentice::kernels::SIMT_NS

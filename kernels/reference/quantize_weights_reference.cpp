@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include <apprentice/base/unit.h>
-#include <apprentice/kernels/quantize_weights.h>
+#include <apprentice/kernels/reference/quantize_weights_internal.h>
 #include <apprentice/kernels/reference/reference_internal.h>
 
 namespace apprentice::kernels {
@@ -49,15 +49,16 @@ void quantize_row(const Weight& a, int64_t row) {
   if (a.flips) a.flips(0) += flips, a.flips(1) += a.w.size(1);
 }
 
-void quantize_weights(const QuantizeWeights::Args& args) {
+}  // namespace
+
+void quantize_weights_by_reference(const QuantizeWeights::Args& args) {
   for (const Weight& a : args.weights)
     for (int64_t row = 0; row < a.w.size(0); ++row) quantize_row(a, row);
 }
 
-}  // namespace
 }  // namespace apprentice::kernels
 
 APPRENTICE_UNIT(quantize_weights_reference) {
   using namespace apprentice::kernels;
-  add_reference<QuantizeWeights>(quantize_weights);
+  add_reference<QuantizeWeights>(quantize_weights_by_reference);
 }

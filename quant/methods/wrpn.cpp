@@ -4,7 +4,6 @@
 #include <apprentice/base/error.h>
 #include <apprentice/base/unit.h>
 #include <apprentice/kernels/kernel_table.h>
-#include <apprentice/kernels/map.h>
 #include <apprentice/kernels/quantize.h>
 #include <apprentice/quant/quantizer.h>
 #include <apprentice/quant/weight_rows_internal.h>
@@ -36,20 +35,13 @@ class Wrpn final : public WeightQuantizer {
   }
 
   std::optional<WeightRule> rule() const override {
-    return WeightRule{kernels::QuantizeWeights::Rule::uniform, double(levels_)};
+    return WeightRule{kernels::QuantizeWeights::Rule::uniform, double(levels_), false, 1};
   }
 
   Tensor error_bound(const Tensor& w) const override {
     return map_rows(w, false, [half = 0.5f / levels_](int64_t, float value) {
       return std::max(half, std::abs(value) - 1);
     });
-  }
-
-  void after_step(Tensor w) const override {
-    using Clamp = kernels::MapUnary<kernels::functions::clamp, float>;
-    const View1<float> all = w.flat<float>();
-    kernels::launch<Clamp>({.x = all, .grad_y = {}, .y = all, .a = -1, .b = 1},
-                           current_stream(w.device()));
   }
 
  protected:

@@ -2,6 +2,7 @@
 
 #include <apprentice/kernels/kernel_table.h>
 #include <cuda/on_device.h>
+#include <cuda/recorded_launches.h>
 #include <apprentice/kernels/cuda/quantize_weights.cuh>
 
 namespace apprentice {
@@ -49,7 +50,8 @@ struct Layers {
         scales(std::vector<float>(static_cast<size_t>(rows_of(layers)), -1)),
         counts(std::vector<int64_t>(3 * layers.size(), 10)) {}
 
-  /// The list for memory that begins there; every third layer asks for no counts.
+  /// The list for memory that begins there; every third layer asks for no
+  /// counts.
   std::vector<QuantizeWeights::Weight> list(const float* from, float* to, float* scale,
                                             int64_t* count) const {
     std::vector<QuantizeWeights::Weight> all;
@@ -82,8 +84,11 @@ struct Layers {
 
 }  // namespace
 
-KERNEL_TEST_CASE("codes, scales and counts of many weights are those of the CPU, bit for bit") {
-  // Rows of one part, cut ones, both; with more weights than one launch of the emulator takes.
+KERNEL_TEST_CASE(
+    "codes, scales and counts of many weights are those of the "
+    "CPU, bit for bit") {
+  // Rows of one part, cut ones, both; with more weights than one launch of the
+  // emulator takes.
   std::vector<Layer> layers = GENERATE(
       std::vector<Layer>{
           {1, 1, Rule::mean, 0.7}, {5, 31, Rule::mean, 0.7}, {3, 9, Rule::max, 0.05}},
@@ -117,5 +122,21 @@ KERNEL_TEST_CASE("a row of zeros has codes 0 and scale 1, and no rows are no wor
     CHECK(problem.scales.got() == std::vector<float>{1, 1, 1});
   }
 }
+
+#if defined(SIMT_EMULATED)
+TEST_CASE("weights are quantized in one launch, and in two where a row is cut") {
+  const auto launches_of = [](const std::vector<Layer>& layers) {
+    std::vector<float> memory(static_cast<size_t>(elements_of(layers)));
+    const Layers problem(layers, memory, memory);
+    const auto list = problem.list(memory.data(), memory.data(), nullptr, nullptr);
+    std::vector<std::byte> scratch(1 << 10);
+    return testing::recorded_launches([&](simt::Stream stream) {
+      kernels::SIMT_NS::quantize_weights({list}, scratch.data(), stream);
+    });
+  };
+  CHECK(launches_of({{3, kPart, Rule::mean, 0.7}, {1, 2 * kPart, Rule::uniform, 7}}) == 1);
+  CHECK(launches_of({{3, 40, Rule::mean, 0.7}, {2, kPart + 1, Rule::max, 0.05}}) == 2);
+}
+#endif
 
 }  // namespace apprentice

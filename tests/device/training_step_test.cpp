@@ -51,8 +51,8 @@ Step step_on(Device device, nn::TensorModule& network, const std::string& method
     REQUIRE(parameter.grad().device() == device);
     step.gradients[name] = parameter.grad().to(Device{}).clone();
   }
-  sgd.step(0.1);
-  quant::after_step(network);
+  sgd.prepare_step(0.1);
+  quant::apply_step(sgd, network);
   for (const auto& [name, tensor] : network.state_dict()) {
     REQUIRE(tensor.device() == device);
     step.state[name] = tensor.to(Device{}).clone();

@@ -1,6 +1,9 @@
 #include <catch2/catch.hpp>
 
+#include <apprentice/base/device_allocator.h>
 #include <apprentice/base/graph.h>
+#include <apprentice/nn/conv2d.h>
+#include <apprentice/nn/optimizer.h>
 #include <apprentice/quant/quantizer.h>
 #include <device/test_device.h>
 
@@ -65,4 +68,76 @@ TEST_CASE("a recorded pass quantizes the weights of each launch and counts its f
   const std::vector<double> zeros = quant::zero_parts(layers);
   for (size_t i = 0; i < layers.size(); ++i)
     CHECK(layers[i].quantizer->take_flips() == Approx(1 - zeros[i]));
+}
+
+TEST_CASE("a step on a device moves and quantizes weights as the CPU does, bit for bit") {
+  auto here = layers_on({}), there = layers_on(test_device());
+  const auto step = [](std::vector<quant::QuantizedLayer>& layers) {
+    nn::NamedTensors parameters;
+    for (auto& [quantizer, w] : layers) {
+      Rng rng(parameters.size(), RngPurpose::test);
+      w = w.clone().set_requires_grad();
+      w.set_grad(Tensor::uniform(w.shape(), -1, 1, rng).to(w.device()));
+      parameters.emplace_back(std::to_string(parameters.size()), w);
+    }
+    nn::Sgd sgd({{.parameters = parameters, .weight_decay = 0.01}}, {.momentum = 0.9});
+    for (const double lr : {0.5, 0.25}) {
+      sgd.prepare_step(lr);
+      quant::apply_step(sgd, layers);
+    }
+  };
+  step(here), step(there);
+  for (size_t i = 0; i < here.size(); ++i) {
+    CAPTURE(here[i].quantizer->name());
+    CHECK(there[i].weight.to_vector<float>() == here[i].weight.to_vector<float>());
+    const auto expected = here[i].quantizer->quantized(here[i].weight.detach());
+    const auto got = there[i].quantizer->quantized(there[i].weight.detach());
+    CHECK(got.codes.to_vector<float>() == expected.codes.to_vector<float>());
+    CHECK(got.scale.to_vector<float>() == expected.scale.to_vector<float>());
+    CHECK(there[i].quantizer->take_flips() == here[i].quantizer->take_flips());
+  }
+}
+
+TEST_CASE("a layer that leaves a device gives back what its quantizer keeps there") {
+  const Device device = test_device();
+  Rng rng(1, RngPurpose::test);
+  nn::Conv2d layer({.in = 3, .out = 40, .kernel_size = {3, 3}}, rng);
+  const std::shared_ptr<quant::WeightQuantizer> quantizer = quant::quantizers().get("twn").make({});
+  layer.parametrize("weight", quantizer);
+  const size_t before = device_allocator(device).use().live;
+  layer.to(device);
+  quant::quantize_all({{quantizer, layer.parameter("weight")}});
+  CHECK(device_allocator(device).use().live > before);
+  layer.to(Device{});
+  CHECK(device_allocator(device).use().live == before);
+  CHECK(quantizer->take_flips() == -1);
+}
+
+namespace {
+
+/// A quantizer as a user may write it: by host code.
+class OnHost final : public quant::WeightQuantizer {
+ public:
+  std::string_view name() const override { return "on_host"; }
+  int bits() const override { return 2; }
+  std::string grid() const override { return "{-1, 1}"; }
+  quant::QuantizedWeight quantize(const Tensor& w) const override {
+    Tensor codes = w.new_empty(w.shape());
+    const float* from = w.data<float>();
+    for (int64_t i = 0; i < w.numel(); ++i) codes.data<float>()[i] = from[i] < 0 ? -1.0f : 1.0f;
+    return {codes, Tensor::full({1}, 1), {}, 1};
+  }
+  Tensor error_bound(const Tensor& w) const override { return w; }
+};
+
+}  // namespace
+
+TEST_CASE("a quantizer of host code is named where a device asks for it") {
+  const auto quantizer = std::make_shared<OnHost>();
+  const Tensor w = Tensor::full({2, 2}, -1);
+  CHECK(quantizer->quantized(w).codes.to_vector<float>() == std::vector<float>(4, -1));
+  CHECK_THROWS_WITH(quantizer->apply(w.to(test_device()), true),
+                    Catch::Contains("weight quantizer on_host: quantize() does not work on " +
+                                    test_device().str()) &&
+                        Catch::Contains("give it a rule(), or compute by operations on tensors"));
 }

@@ -1,5 +1,6 @@
 #include <apprentice/kernels/optimizer.h>
 
+#include <algorithm>
 #include <deque>
 
 #include "kernels/agreement.h"
@@ -18,7 +19,9 @@ using Lists = std::deque<std::vector<typename Step::Parameter>>;
 
 }  // namespace
 
-TEST_CASE("every sgd_step kernel gives the reference's bits for every parameter of a list") {
+TEST_CASE(
+    "every sgd_step kernel gives the reference's bits for every "
+    "parameter of a list") {
   const auto seed = GENERATE(range(0u, 16u));
   CAPTURE(seed);
   Random random(seed);
@@ -47,7 +50,9 @@ TEST_CASE("every sgd_step kernel gives the reference's bits for every parameter 
   });
 }
 
-TEST_CASE("two nesterov steps of one parameter follow the formula, and a third is skipped") {
+TEST_CASE(
+    "two nesterov steps of one parameter follow the formula, and a third "
+    "is skipped") {
   float param = 2, velocity = 0;
   const float grad = 1;
   const double learning_rate = 1;
@@ -75,8 +80,9 @@ TEST_CASE("every adam_step kernel agrees with the reference on random problems")
   const auto first = random.uniform<1>({n}), second = random.uniform<1>({n}, 0.01f, 1);
   const bool decoupled = random.flip();
   const AdamNumbers numbers = adam_numbers(0.1, 0.9, 0.999, random.between(1, 1000));
-  // first / (1 - beta1^step) <= 10, sqrt(second / (1 - beta2^step)) >= 0.0995, rate 0.1: the
-  // quotient is at most 0.1 * 10 / 0.0995 = 10.1 with eight roundings; param itself has three.
+  // first / (1 - beta1^step) <= 10, sqrt(second / (1 - beta2^step)) >= 0.0995,
+  // rate 0.1: the quotient is at most 0.1 * 10 / 0.0995 = 10.1 with eight
+  // roundings; param itself has three.
   const double bound = 8 * kEpsilon * 10.1 + 3 * kEpsilon * 12;
   Lists<AdamStep<float>> lists;
   test::agree<AdamStep<float>>([&](Outputs& out) {
@@ -88,4 +94,64 @@ TEST_CASE("every adam_step kernel agrees with the reference on random problems")
     a.decoupled = decoupled;
     return a;
   });
+}
+
+TEST_CASE(
+    "a step bounds and quantizes what it has moved, as a pass of its own "
+    "would") {
+  const bool skipped = GENERATE(false, true);
+  const std::string family = GENERATE("reference", "");
+  CAPTURE(family, skipped);
+  using Rule = QuantizeWeights::Rule;
+  constexpr int64_t kRows = 3, kLength = 21;
+  Random random(1);
+  const auto start = random.uniform<2>({kRows, kLength}),
+             grad = random.uniform<2>({kRows, kLength});
+  const double learning_rate = 0.5;
+  const int64_t count = skipped;
+  for (const auto& [rule, factor] :
+       {std::pair(Rule::mean, 0.7), std::pair(Rule::max, 0.05), std::pair(Rule::uniform, 7.0)}) {
+    struct Made {
+      std::vector<float> w, codes, scale;
+      std::vector<int64_t> counts;
+      QuantizeWeights::Weight weight;
+    };
+    const auto make = [&, rule = rule, factor = factor] {
+      const auto n = size_t(start.numel());
+      Made made{{start.data, start.data + n},
+                std::vector<float>(n, 1),
+                std::vector<float>(kRows),
+                std::vector<int64_t>(3),
+                {}};
+      made.weight = {{made.w.data(), start.sizes},
+                     {made.codes.data(), start.sizes},
+                     rule,
+                     factor,
+                     {made.scale.data(), {kRows}},
+                     {&made.counts[0], {1}},
+                     {&made.counts[1], {2}}};
+      return made;
+    };
+    Made fused = make(), apart = make();
+    const auto parameter = [&](Made& made, float bound, const QuantizeWeights::Weight* codes) {
+      SgdStep<float>::Parameter p{
+          {made.w.data(), {start.numel()}}, {grad.data, {start.numel()}}, {}};
+      p.bound = bound, p.codes = codes;
+      return p;
+    };
+    const auto step = [&](const SgdStep<float>::Parameter& p) {
+      const SgdStep<float>::Args args{{&p, 1}, {&learning_rate, {1}}, 0, false, {&count, {1}}};
+      kernel_table<SgdStep<float>>().select(args, {family}).run(args, {});
+    };
+    step(parameter(fused, 0.75f, &fused.weight));
+    step(parameter(apart, std::numeric_limits<float>::infinity(), nullptr));
+    if (!skipped)
+      for (float& w : apart.w) w = std::clamp(w, -0.75f, 0.75f);
+    launch<QuantizeWeights>({{&apart.weight, 1}});
+    CHECK(fused.w == apart.w);
+    CHECK(fused.codes == apart.codes);
+    CHECK(fused.scale == apart.scale);
+    CHECK(fused.counts == apart.counts);
+    CHECK((fused.w == std::vector<float>(start.data, start.data + start.numel())) == skipped);
+  }
 }

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include <array>
 #include <cmath>
 #include <functional>
 #include <memory>
@@ -118,4 +119,28 @@ TEST_CASE("optimizers refuse what makes no sense") {
   CHECK_THROWS_AS(nn::Sgd({}, {.nesterov = true}), ConfigError);
   CHECK_THROWS_AS(nn::Adam({}, {.beta2 = 1}), ConfigError);
   CHECK_THROWS_AS(nn::Adam({}, {.eps = 0}), ConfigError);
+}
+
+TEST_CASE("a step says of which parameters it has made the codes, and bounds them") {
+  const Maker make = GENERATE(sgd(0, false), sgd(0.9, true), adam(false));
+  Tensor moved = parameter({1, -1, 0.1f}), idle = parameter({3, 3, 3});
+  moved.set_grad(Tensor::from<float>({-1, 1, 0}, {3}));
+  const auto optimizer = make({{.parameters = {{"moved", moved}, {"idle", idle}}}});
+  std::vector<float> codes(6);
+  const auto ask = [&](Tensor& p, float* to) {
+    const std::array<int64_t, 2> row{1, 3};
+    return nn::ParameterCodes{
+        p, {std::as_const(p).as<float>(row), {to, row}, kernels::QuantizeWeights::Rule::mean}, 1};
+  };
+  std::vector<nn::ParameterCodes> asked{ask(idle, &codes[0]), ask(moved, &codes[3])};
+  optimizer->prepare_step(0.5);
+  optimizer->apply_step(asked);
+  CHECK_FALSE(asked[0].made);
+  CHECK(asked[1].made);
+  CHECK(codes == std::vector<float>{0, 0, 0, 1, -1, 0});
+  CHECK(moved.to_vector<float>() == std::vector<float>{1, -1, 0.1f});
+  CHECK(idle.to_vector<float>() == std::vector<float>{3, 3, 3});
+  optimizer->prepare_step(0.5);
+  optimizer->apply_step();  // asks for nothing
+  CHECK(moved.to_vector<float>()[0] > 1);
 }

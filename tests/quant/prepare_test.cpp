@@ -154,13 +154,20 @@ TEST_CASE("calibrate: steps are the 99.9th percentile of the f32 network's own o
   CHECK(layer.weights());
 }
 
-TEST_CASE("after_step clamps the masters of wrpn weights and leaves the others") {
+TEST_CASE("a step clamps the masters of wrpn weights and leaves the others") {
   auto model = random_network("resnet8", 1);
   quant::prepare(*model, make_policy("wrpn", 4));
   const auto all = quant::layers(*model);
-  all[0].module->parameter("weight").fill(3);
-  all[1].module->parameter("weight").fill(3);
-  quant::after_step(*model);
+  nn::NamedTensors weights;
+  for (size_t i : {0u, 1u}) {
+    Tensor weight = all[i].module->parameter("weight");
+    weight.fill(3);
+    weight.set_grad(Tensor::full(weight.shape(), 0));
+    weights.emplace_back(all[i].name, weight);
+  }
+  nn::Sgd sgd({{.parameters = weights}}, {});
+  sgd.prepare_step(0.1);
+  quant::apply_step(sgd, *model);
   CHECK(max(all[0].module->parameter("weight").detach()).item() == 3);
   CHECK(max(all[1].module->parameter("weight").detach()).item() == 1);
 }

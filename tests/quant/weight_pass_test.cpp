@@ -1,8 +1,12 @@
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <span>
+
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/ops/arithmetic.h>
 #include <apprentice/core/ops/reduce.h>
+#include <apprentice/nn/optimizer.h>
 #include <quant/quant_problems.h>
 
 using namespace apprentice;
@@ -72,33 +76,63 @@ TEST_CASE("flips are the codes of another sign than in the pass before, as a mea
   }
 }
 
-TEST_CASE("a network's step quantizes its weights, and training goes on as without the pass") {
+TEST_CASE("a network's step quantizes its weights, as its parts one after the other do") {
   const auto policy = make_policy(GENERATE("twn", "ttq", "wrpn"), 2);
   const auto with = quantized_network("resnet8", policy),
              without = quantized_network("resnet8", policy);
-  const auto step = [](nn::TensorModule& model) {
+  const auto sgd = [](nn::TensorModule& model) {
+    return nn::Sgd({{.parameters = model.named_parameters(), .weight_decay = 0.01}},
+                   {.momentum = 0.9});
+  };
+  nn::Sgd fused = sgd(*with), plain = sgd(*without);
+  const auto backward = [](nn::TensorModule& model, nn::Sgd& optimizer) {
     model.train();
+    optimizer.zero_grad();
     sum(model.forward(random_images(2, 5, 8))).backward();
-    for (Tensor& parameter : model.parameters()) {
-      const Tensor grad = parameter.grad();
-      NoGrad no_grad;
-      if (grad) parameter.copy_from(parameter - grad * 0.01);
-      parameter.set_grad({});
-    }
+    optimizer.prepare_step(0.3);
   };
   for (int i = 0; i < 2; ++i) {
-    step(*with);
-    quant::after_step(*with);
-    step(*without);
+    backward(*with, fused);
+    quant::apply_step(fused, *with);
+    backward(*without, plain);
+    plain.apply_step();
     for (const quant::Layer& layer : quant::layers(*without))
-      if (const auto quantizer = layer.weights())
-        quantizer->after_step(layer.module->parameter("weight"));
+      if (const auto quantizer = layer.weights()) {
+        const float bound = quantizer->rule()->bound;
+        for (float& v : std::span(layer.module->parameter("weight").data<float>(),
+                                  size_t(layer.module->parameter("weight").numel())))
+          v = std::clamp(v, -bound, bound);
+      }
   }
   const nn::StateDict expected = without->state_dict();
   for (const auto& [name, tensor] : with->state_dict()) {
     CAPTURE(name);
     CHECK(same_bits(tensor, expected.at(name)));
   }
+  const auto layers = quant::layers(*without);
+  for (size_t i = 0; i < layers.size(); ++i)
+    if (const auto quantizer = layers[i].weights()) {
+      CAPTURE(layers[i].name);
+      const quant::Layer own = quant::layers(*with)[i];
+      CHECK(equal(own.weights()->quantized(own.module->parameter("weight")),
+                  quantizer->quantize(layers[i].module->parameter("weight").detach())));
+    }
   for (const quant::LayerHealth& layer : quant::health(*with))
     if (layer.zeros >= 0) CHECK((layer.flips >= 0 && layer.flips < 1));
+}
+
+TEST_CASE("weights that a step does not move are quantized beside it") {
+  const auto layers = all_layers();
+  Tensor moved = layers[0].weight;
+  moved.set_requires_grad();
+  moved.set_grad(Tensor::full(moved.shape(), 1));
+  nn::Sgd sgd({{.parameters = {{"w", moved}}}}, {});
+  sgd.prepare_step(0.125);
+  quant::apply_step(sgd, layers);
+  for (const auto& [quantizer, w] : layers) {
+    CAPTURE(quantizer->name());
+    const QuantizedWeight made = quantizer->quantized(w.detach());
+    CHECK(equal(made, quantizer->quantize(w.detach())));
+    CHECK(made.codes.bytes() == quantizer->quantized(w.detach()).codes.bytes());
+  }
 }

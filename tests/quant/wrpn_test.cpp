@@ -61,9 +61,15 @@ TEST_CASE("wrpn weights: the gradient is clipped straight-through") {
 
 TEST_CASE("wrpn weights: after a step masters lie from -1 to 1") {
   const auto quantizer = quant::quantizers().get("wrpn").make({4, false});
-  const Tensor w = Tensor::from<float>({-1.25f, -1, 0.3f, 7}, {4});
-  quantizer->after_step(w);
+  Tensor w = Tensor::from<float>({-1.25f, -1, 0.3f, 7}, {4});
+  w.set_requires_grad();
+  w.set_grad(Tensor::from<float>({0, 1, 0, 0}, {4}));
+  nn::Sgd sgd({{.parameters = {{"w", w}}}}, {});
+  sgd.prepare_step(0.5);
+  quant::apply_step(sgd, {{quantizer, w}});
   CHECK(w.to_vector<float>() == std::vector<float>{-1, -1, 0.3f, 1});
+  CHECK(quantizer->quantized(w.detach()).codes.to_vector<float>() ==
+        std::vector<float>{-7, -7, 2, 7});
 }
 
 TEST_CASE("wrpn activations: k bits have 2^k levels, and quantizing twice is quantizing once") {
