@@ -31,8 +31,10 @@ TEST_CASE("reshape infers one size and refuses what does not fit") {
 
 TEST_CASE("elements are converted between every two types with arithmetic") {
   const Tensor x = Tensor::from<int64_t>({0, 1, 2, 100}, {4});
-  for (Dtype a : {Dtype::f32, Dtype::f64, Dtype::i64, Dtype::i32, Dtype::i8, Dtype::u8})
-    for (Dtype b : {Dtype::f32, Dtype::f64, Dtype::i64, Dtype::i32, Dtype::i8, Dtype::u8})
+  const auto all = {Dtype::f32, Dtype::f64, Dtype::bf16, Dtype::i64,
+                    Dtype::i32, Dtype::i8,  Dtype::u8};
+  for (Dtype a : all)
+    for (Dtype b : all)
       CHECK(x.to(a).to(b).to_vector<double>() == std::vector<double>{0, 1, 2, 100});
 }
 
