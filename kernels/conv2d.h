@@ -38,21 +38,24 @@ struct Conv2dGeometry {
 /// algorithm, by which sums of integers below 2^24 (f32) are exact (docs/numerics.md, rule 1);
 /// without it 3x3 windows may go by Winograd's F(4x4, 3x3), which rounds more
 /// (winograd_error_bound). `precision` allows to round x and w first.
-template <class T>
+/// Weights and bias are of T, x of X, y and residual of Y: T, or bf16 beside T = f32
+/// (kernels/types.h), where y is what f32 would be, rounded once. An exact one has Y = T.
+template <class T, class X = T, class Y = X>
 struct Conv2d {
-  static constexpr std::string_view name = "conv2d", types = types_of<T>;
+  static constexpr std::string_view name = "conv2d", types = layer_types_of<T, X, Y>;
   struct Args {
-    View4<const T> x, w;
+    View4<const X> x;
+    View4<const T> w;
     View1<const T> bias;
-    View4<const T> residual;
-    View4<T> y;
+    View4<const Y> residual;
+    View4<Y> y;
     Conv2dGeometry geometry;
     bool relu = false;
     bool exact = true;  ///< sums of integers below 2^24 are exact
     Precision precision = Precision::f32;
   };
-  /// Largest |y - exact| of one output by a direct algorithm: `taps` = kh*kw*ci products and up to
-  /// two more terms, abs_sum the sum of the terms' absolute values (Higham 2002, section 3.1).
+  /// Largest |y - exact| of one output, before it is rounded to Y, by a direct algorithm: `taps` =
+  /// kh*kw*ci products and up to two more terms, abs_sum the sum of the terms' absolute values (Higham 2002, section 3.1).
   static double error_bound(int64_t taps, double abs_sum) {
     return double(taps + 3) * epsilon_of<T> * abs_sum;
   }
@@ -75,13 +78,14 @@ double winograd_error_bound(int64_t channels, double max_x, double max_w) {
 ///                          grad_y[n,p,q,o] w[o,r,s,i]
 ///   grad_y [n, p, q, out], w [out, kh, kw, c / groups], grad_x [n, h, w, c] overwritten
 /// Error bound: Conv2d's, with taps = kh*kw*(out/groups), or winograd_error_bound with `out`
-/// channels.
-template <class T>
+/// channels. Types as the forward's: grad_x of X, grad_y of Y.
+template <class T, class X = T, class Y = X>
 struct Conv2dBackwardData {
-  static constexpr std::string_view name = "conv2d_backward_data", types = types_of<T>;
+  static constexpr std::string_view name = "conv2d_backward_data", types = layer_types_of<T, X, Y>;
   struct Args {
-    View4<const T> grad_y, w;
-    View4<T> grad_x;
+    View4<const Y> grad_y;
+    View4<const T> w;
+    View4<X> grad_x;
     Conv2dGeometry geometry;
     Precision precision = Precision::f32;
   };
@@ -92,12 +96,15 @@ struct Conv2dBackwardData {
 ///   grad_bias[o] = sum_{n,p,q} grad_y[n,p,q,o]
 ///   x [n, h, w, c], grad_y [n, p, q, out], grad_w [out, kh, kw, c / groups] overwritten,
 ///   grad_bias [out] overwritten, or absent
-/// Error bound: Conv2d's, with taps = n*p*q.
-template <class T>
+/// Error bound: Conv2d's, with taps = n*p*q. Types as the forward's: x of X, grad_y of Y, gradients
+/// of T.
+template <class T, class X = T, class Y = X>
 struct Conv2dBackwardWeight {
-  static constexpr std::string_view name = "conv2d_backward_weight", types = types_of<T>;
+  static constexpr std::string_view name = "conv2d_backward_weight",
+                                    types = layer_types_of<T, X, Y>;
   struct Args {
-    View4<const T> x, grad_y;
+    View4<const X> x;
+    View4<const Y> grad_y;
     View4<T> grad_w;
     View1<T> grad_bias;
     Conv2dGeometry geometry;

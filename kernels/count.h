@@ -22,7 +22,7 @@ struct CountCorrect {
 };
 
 /// How many of a sample of codes lie on either of two: the sample is one block of kBlock codes in
-/// every kEvery blocks, the first included.
+/// every kEvery blocks, the first included. T is f32 or bf16.
 ///   counts[p] = those of the sampled blocks p, p + parts, ... that are `low` or `top`
 ///   codes [n], counts [parts]; the sum over the parts is exact below 2^24
 template <class T>
@@ -31,8 +31,8 @@ struct CountCodes {
   static constexpr int64_t kBlock = 64, kEvery = 16;
   struct Args {
     View1<const T> codes;
-    T low = 0, top = 0;
-    View1<T> counts;
+    compute_of<T> low = 0, top = 0;
+    View1<compute_of<T>> counts;
   };
   /// Sampled blocks of n codes, and the codes in them.
   static constexpr int64_t blocks(int64_t n) {

@@ -29,15 +29,19 @@ SIMT_KERNEL_BOUNDS(kTeamBlock, 2) count_correct_kernel(CountCorrect<float>::Args
 }
 
 /// A block a part, kTeamBlock / kBlock sampled blocks at a time.
-SIMT_KERNEL_BOUNDS(kTeamBlock, 2) count_codes_kernel(CountCodes<float>::Args a) {
-  using Op = CountCodes<float>;
+template <class T>
+SIMT_KERNEL_BOUNDS(kTeamBlock, 2)
+count_codes_kernel(typename CountCodes<T>::Args a) {
+  using Op = CountCodes<T>;
   constexpr int64_t kBlock = Op::kBlock, kAtOnce = kTeamBlock / kBlock;
   const int64_t n = a.codes.numel(), blocks = Op::blocks(n), parts = gridDim.x;
   const int64_t own = threadIdx.x / kBlock, offset = threadIdx.x % kBlock;
   int count = 0;
   for (int64_t block = blockIdx.x + own * parts; block < blocks; block += kAtOnce * parts) {
     const int64_t i = block * Op::kEvery * kBlock + offset;
-    if (i < n) count += a.codes.data[i] == a.top || a.codes.data[i] == a.low;
+    if (i >= n) continue;
+    const compute_of<T> code = a.codes.data[i];
+    count += code == a.top || code == a.low;
   }
   count = sum_of_block(count);
   if (threadIdx.x == 0) a.counts(int64_t(blockIdx.x)) = float(count);
@@ -51,9 +55,10 @@ inline std::string refuse_count_correct(const CountCorrect<float>::Args& a) {
 inline void count_correct(const CountCorrect<float>::Args& a, simt::Stream stream) {
   simt::launch(count_correct_kernel, 1, kTeamBlock, 0, stream, a);
 }
-inline void count_codes(const CountCodes<float>::Args& a, simt::Stream stream) {
+template <class T>
+void count_codes(const typename CountCodes<T>::Args& a, simt::Stream stream) {
   if (a.counts.numel())
-    simt::launch(count_codes_kernel, unsigned(a.counts.numel()), kTeamBlock, 0, stream, a);
+    simt::launch(count_codes_kernel<T>, unsigned(a.counts.numel()), kTeamBlock, 0, stream, a);
 }
 
 }  // namespace apprentice::kernels::SIMT_NS

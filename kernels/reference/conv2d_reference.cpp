@@ -18,8 +18,9 @@ int64_t output_at(const Conv2dGeometry& g, size_t axis, int64_t in, int64_t tap,
   return scaled / g.stride[axis] < out_size ? scaled / g.stride[axis] : -1;
 }
 
-template <class T>
-double convolve_at(const typename Conv2d<T>::Args& a, int64_t n, int64_t p, int64_t q, int64_t o) {
+template <class T, class X, class Y>
+double convolve_at(const typename Conv2d<T, X, Y>::Args& a, int64_t n, int64_t p, int64_t q,
+                   int64_t o) {
   const int64_t ci = a.w.size(3), first = o / (a.w.size(0) / a.geometry.groups) * ci;
   double sum = a.bias ? double(a.bias(o)) : 0.0;
   for (int64_t r = 0; r < a.w.size(1); ++r) {
@@ -28,7 +29,7 @@ double convolve_at(const typename Conv2d<T>::Args& a, int64_t n, int64_t p, int6
     for (int64_t s = 0; s < a.w.size(2); ++s) {
       const int64_t w = input_at(a.geometry, 1, q, s);
       if (w < 0 || w >= a.x.size(2)) continue;
-      const T* x = &a.x(n, h, w, first);
+      const X* x = &a.x(n, h, w, first);
       const T* weight = &a.w(o, r, s, 0);
       for (int64_t i = 0; i < ci; ++i) sum += double(x[i]) * double(weight[i]);
     }
@@ -36,21 +37,21 @@ double convolve_at(const typename Conv2d<T>::Args& a, int64_t n, int64_t p, int6
   return sum;
 }
 
-template <class T>
-void conv2d(const typename Conv2d<T>::Args& a) {
+template <class T, class X, class Y>
+void conv2d(const typename Conv2d<T, X, Y>::Args& a) {
 #pragma omp parallel for collapse(2)
   for (int64_t n = 0; n < a.y.size(0); ++n)
     for (int64_t p = 0; p < a.y.size(1); ++p)
       for (int64_t q = 0; q < a.y.size(2); ++q)
         for (int64_t o = 0; o < a.y.size(3); ++o) {
-          double sum = convolve_at<T>(a, n, p, q, o);
+          double sum = convolve_at<T, X, Y>(a, n, p, q, o);
           if (a.residual) sum += double(a.residual(n, p, q, o));
-          a.y(n, p, q, o) = T(a.relu && sum < 0 ? 0.0 : sum);
+          a.y(n, p, q, o) = Y(T(a.relu && sum < 0 ? 0.0 : sum));
         }
 }
 
-template <class T>
-double backward_data_at(const typename Conv2dBackwardData<T>::Args& a, int64_t n, int64_t h,
+template <class T, class X, class Y>
+double backward_data_at(const typename Conv2dBackwardData<T, X, Y>::Args& a, int64_t n, int64_t h,
                         int64_t w, int64_t c) {
   const int64_t ci = a.w.size(3), per_group = a.w.size(0) / a.geometry.groups;
   const int64_t first = c / ci * per_group;
@@ -68,19 +69,19 @@ double backward_data_at(const typename Conv2dBackwardData<T>::Args& a, int64_t n
   return sum;
 }
 
-template <class T>
-void backward_data(const typename Conv2dBackwardData<T>::Args& a) {
+template <class T, class X, class Y>
+void backward_data(const typename Conv2dBackwardData<T, X, Y>::Args& a) {
 #pragma omp parallel for collapse(2)
   for (int64_t n = 0; n < a.grad_x.size(0); ++n)
     for (int64_t h = 0; h < a.grad_x.size(1); ++h)
       for (int64_t w = 0; w < a.grad_x.size(2); ++w)
         for (int64_t c = 0; c < a.grad_x.size(3); ++c)
-          a.grad_x(n, h, w, c) = T(backward_data_at<T>(a, n, h, w, c));
+          a.grad_x(n, h, w, c) = X(T(backward_data_at<T, X, Y>(a, n, h, w, c)));
 }
 
-template <class T>
-double backward_weight_at(const typename Conv2dBackwardWeight<T>::Args& a, int64_t o, int64_t r,
-                          int64_t s, int64_t i) {
+template <class T, class X, class Y>
+double backward_weight_at(const typename Conv2dBackwardWeight<T, X, Y>::Args& a, int64_t o,
+                          int64_t r, int64_t s, int64_t i) {
   const int64_t ci = a.grad_w.size(3);
   const int64_t c = o / (a.grad_w.size(0) / a.geometry.groups) * ci + i;
   double sum = 0;
@@ -97,14 +98,14 @@ double backward_weight_at(const typename Conv2dBackwardWeight<T>::Args& a, int64
   return sum;
 }
 
-template <class T>
-void backward_weight(const typename Conv2dBackwardWeight<T>::Args& a) {
+template <class T, class X, class Y>
+void backward_weight(const typename Conv2dBackwardWeight<T, X, Y>::Args& a) {
 #pragma omp parallel for collapse(2)
   for (int64_t o = 0; o < a.grad_w.size(0); ++o)
     for (int64_t r = 0; r < a.grad_w.size(1); ++r)
       for (int64_t s = 0; s < a.grad_w.size(2); ++s)
         for (int64_t i = 0; i < a.grad_w.size(3); ++i)
-          a.grad_w(o, r, s, i) = T(backward_weight_at<T>(a, o, r, s, i));
+          a.grad_w(o, r, s, i) = T(backward_weight_at<T, X, Y>(a, o, r, s, i));
   if (!a.grad_bias) return;
   const int64_t out = a.grad_bias.size(0), pixels = out ? a.grad_y.numel() / out : 0;
   for (int64_t o = 0; o < out; ++o) {
@@ -114,17 +115,21 @@ void backward_weight(const typename Conv2dBackwardWeight<T>::Args& a) {
   }
 }
 
-template <class T>
+template <class T, class X, class Y>
 void add_all() {
-  add_reference<Conv2d<T>>(conv2d<T>);
-  add_reference<Conv2dBackwardData<T>>(backward_data<T>);
-  add_reference<Conv2dBackwardWeight<T>>(backward_weight<T>);
+  add_reference<Conv2d<T, X, Y>>(conv2d<T, X, Y>);
+  add_reference<Conv2dBackwardData<T, X, Y>>(backward_data<T, X, Y>);
+  add_reference<Conv2dBackwardWeight<T, X, Y>>(backward_weight<T, X, Y>);
 }
 
 }  // namespace
 }  // namespace apprentice::kernels
 
 APPRENTICE_UNIT(conv2d_reference) {
-  apprentice::kernels::add_all<float>();
-  apprentice::kernels::add_all<double>();
+  using namespace apprentice;
+  kernels::add_all<float, float, float>();
+  kernels::add_all<double, double, double>();
+  kernels::add_all<float, Bf16, Bf16>();
+  kernels::add_all<float, float, Bf16>();
+  kernels::add_all<float, Bf16, float>();
 }

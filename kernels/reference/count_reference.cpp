@@ -17,14 +17,18 @@ void count_correct(const CountCorrect<float>::Args& a) {
   a.count(0) = float(correct);
 }
 
-void count_codes(const CountCodes<float>::Args& a) {
-  using Op = CountCodes<float>;
+template <class T>
+void count_codes(const typename CountCodes<T>::Args& a) {
+  using Op = CountCodes<T>;
   const int64_t n = a.codes.numel(), parts = a.counts.numel();
   for (int64_t part = 0; part < parts; ++part) {
     int64_t count = 0;
     for (int64_t block = part; block < Op::blocks(n); block += parts) {
       const int64_t begin = block * Op::kEvery * Op::kBlock, end = std::min(begin + Op::kBlock, n);
-      for (int64_t i = begin; i < end; ++i) count += a.codes(i) == a.top || a.codes(i) == a.low;
+      for (int64_t i = begin; i < end; ++i) {
+        const compute_of<T> code = a.codes(i);
+        count += code == a.top || code == a.low;
+      }
     }
     a.counts(part) = float(count);
   }
@@ -36,5 +40,6 @@ void count_codes(const CountCodes<float>::Args& a) {
 APPRENTICE_UNIT(count_reference) {
   using namespace apprentice::kernels;
   add_reference<CountCorrect<float>>(count_correct);
-  add_reference<CountCodes<float>>(count_codes);
+  add_reference<CountCodes<float>>(count_codes<float>);
+  add_reference<CountCodes<apprentice::Bf16>>(count_codes<apprentice::Bf16>);
 }

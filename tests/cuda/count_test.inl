@@ -36,8 +36,16 @@ KERNEL_TEST_CASE("codes on the edges of their range are counted as on the CPU, i
   Both<float> counts(std::vector<float>(size_t(parts), -1));
   const std::array<int64_t, 1> all{n}, each{parts};
   kernels::launch<Op>({codes.on_host(all), 0, 3, counts.on_host(each)});
-  kernels::SIMT_NS::count_codes({codes.on_device(all), 0, 3, counts.on_device(each)}, nullptr);
+  kernels::SIMT_NS::count_codes<float>({codes.on_device(all), 0, 3, counts.on_device(each)},
+                                       nullptr);
   CHECK(counts.got() == counts.host);
+  std::vector<Bf16> narrow;
+  for (const float code : codes.host) narrow.push_back(Bf16(code));
+  Both<Bf16> narrow_codes(narrow);
+  Both<float> narrow_counts(std::vector<float>(size_t(parts), -1));
+  kernels::SIMT_NS::count_codes<Bf16>(
+      {narrow_codes.on_device(all), 0, 3, narrow_counts.on_device(each)}, nullptr);
+  CHECK(narrow_counts.got() == counts.host);
 
   float sum = 0;
   for (const float count : counts.host) sum += count;

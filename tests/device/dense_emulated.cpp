@@ -15,10 +15,9 @@ namespace {
 
 /// A factor as tensor cores take it: bf16 rounded to the nearest, TF32 cut off.
 float rounded(float v, Precision precision) {
-  auto bits = std::bit_cast<uint32_t>(v);
-  if (precision == Precision::tf32) bits &= ~0x1fffu;
-  if (precision == Precision::bf16) bits = (bits + 0x7fff + (bits >> 16 & 1)) & ~0xffffu;
-  return std::bit_cast<float>(bits);
+  if (precision == Precision::tf32)
+    return std::bit_cast<float>(std::bit_cast<uint32_t>(v) & ~0x1fffu);
+  return precision == Precision::bf16 ? float(Bf16(v)) : v;
 }
 
 /// Copies of factors, rounded, that live as long as it does.
@@ -32,20 +31,28 @@ class Factors {
     for (float& v : copy) v = rounded(v, precision_);
     view.data = copy.data();
   }
+  /// Its factors are as short as any precision allows.
+  template <int R>
+  void round(View<const Bf16, R>&) {}
 
  private:
   Precision precision_;
   std::vector<std::vector<float>> copies_;
 };
 
-void round_factors(Gemm<float>::Args& args, Factors& to) { to.round(args.a), to.round(args.b); }
-void round_factors(Conv2d<float>::Args& args, Factors& to) { to.round(args.x), to.round(args.w); }
-void round_factors(Conv2dBackwardData<float>::Args& args, Factors& to) {
-  to.round(args.grad_y), to.round(args.w);
-}
-/// The bias's gradient is no product.
-void round_factors(Conv2dBackwardWeight<float>::Args& args, Factors& to) {
-  if (!args.grad_bias) to.round(args.x), to.round(args.grad_y);
+/// Rounds the two factors of a product or convolution.
+template <class Args>
+void round_factors(Args& args, Factors& to) {
+  if constexpr (requires { args.grad_w; }) {
+    // The bias's gradient is no product.
+    if (!args.grad_bias) to.round(args.x), to.round(args.grad_y);
+  } else if constexpr (requires { args.grad_x; }) {
+    to.round(args.grad_y), to.round(args.w);
+  } else if constexpr (requires { args.c; }) {
+    to.round(args.a), to.round(args.b);
+  } else {
+    to.round(args.x), to.round(args.w);
+  }
 }
 
 template <class Op>
@@ -68,13 +75,21 @@ void add() {
                           .where = Device::Kind::emulated});
 }
 
+template <class X, class Y>
+void add_convolutions() {
+  add<Conv2d<float, X, Y>>();
+  add<Conv2dBackwardData<float, X, Y>>();
+  add<Conv2dBackwardWeight<float, X, Y>>();
+}
+
 }  // namespace
 }  // namespace apprentice::kernels
 
 APPRENTICE_UNIT(dense_emulated) {
-  using namespace apprentice::kernels;
-  add<Gemm<float>>();
-  add<Conv2d<float>>();
-  add<Conv2dBackwardData<float>>();
-  add<Conv2dBackwardWeight<float>>();
+  using namespace apprentice;
+  kernels::add<kernels::Gemm<float>>();
+  kernels::add_convolutions<float, float>();
+  kernels::add_convolutions<Bf16, Bf16>();
+  kernels::add_convolutions<float, Bf16>();
+  kernels::add_convolutions<Bf16, float>();
 }
