@@ -19,8 +19,8 @@ std::atomic<uint64_t> nodes_made{0};
 
 Node::Edge edge_to(const Tensor& input) {
   if (!input || !input.requires_grad()) return {};
-  if (input.node()) return {input.node(), nullptr};
-  return {nullptr, input.impl()};
+  if (input.node()) return {input.node(), nullptr, input.dtype()};
+  return {nullptr, input.impl(), input.dtype()};
 }
 
 /// Adds `more` to `sum`, in place if nobody else can see it.
@@ -152,6 +152,10 @@ std::vector<Tensor> Node::vjp(const Tensor& grad_y) const {
   std::vector<Tensor> grads = vjp_(grad_y);
   check<ShapeError>(grads.size() == edges_.size(), "backward of {}: {} gradients for {} inputs",
                     op_, grads.size(), edges_.size());
+  for (size_t i = 0; i < grads.size(); ++i)
+    check<DtypeError>(!grads[i] || !edges_[i] || grads[i].dtype() == edges_[i].dtype,
+                      "backward of {}: gradient {} is {}, its input {}", op_, i,
+                      grads[i] ? name_of(grads[i].dtype()) : "", name_of(edges_[i].dtype));
   return grads;
 }
 

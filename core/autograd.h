@@ -33,6 +33,7 @@ class Node {
   struct Edge {
     std::shared_ptr<Node> node;
     std::shared_ptr<TensorImpl> leaf;
+    Dtype dtype = Dtype::f32;  ///< of the input, and so of its gradient
     explicit operator bool() const { return node || leaf; }
   };
 
@@ -45,7 +46,8 @@ class Node {
   const std::vector<Edge>& edges() const { return edges_; }
   /// Larger for nodes made later: backward() runs in falling order.
   uint64_t order() const { return order_; }
-  /// ShapeError unless one gradient per input comes back, each of its input's shape.
+  /// ShapeError unless one gradient per input comes back, DtypeError unless each has its input's
+  /// dtype.
   std::vector<Tensor> vjp(const Tensor& grad_y) const;
   /// Drops saved tensors; a second backward() through this node throws.
   void release() { vjp_ = nullptr; }

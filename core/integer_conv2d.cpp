@@ -1,9 +1,11 @@
 #include <apprentice/core/integer_conv2d.h>
 
+#include <algorithm>
 #include <utility>
 
 #include <apprentice/base/error.h>
 #include <apprentice/core/autograd.h>
+#include <apprentice/core/precision.h>
 #include <apprentice/kernels/codes_to_bytes.h>
 #include <apprentice/kernels/lowbit_conv2d.h>
 
@@ -19,11 +21,26 @@ Tensor bytes_of(const Tensor& codes) {
   return bytes;
 }
 
+/// Weights i8 of so many groups as those of one, which give the same sums: the channels of other
+/// groups have the code 0.
+Tensor in_one_group(const Tensor& codes, int64_t groups) {
+  const int64_t out = codes.size(0), windows = codes.size(1) * codes.size(2), in = codes.size(3);
+  Tensor all = codes.new_zeros({out, codes.size(1), codes.size(2), in * groups});
+  const int8_t* from = codes.data<int8_t>();
+  for (int64_t o = 0; o < out; ++o) {
+    const int64_t group = o / (out / groups);
+    int8_t* to = all.data<int8_t>() + o * windows * in * groups + group * in;
+    for (int64_t i = 0; i < windows; ++i, from += in) std::copy_n(from, in, to + i * in * groups);
+  }
+  return all;
+}
+
 /// Canonical codes, on the host, where kernels of every device take them.
 template <int Bits>
-Tensor packed(const Tensor& weight) {
-  const int64_t out = weight.size(0), taps = weight.numel() / out;
-  const Tensor codes = weight.to(Device{}).to(Dtype::i8);
+Tensor packed(const Tensor& weight, int64_t groups) {
+  Tensor codes = weight.to(Device{}).to(Dtype::i8);
+  if (groups > 1) codes = in_one_group(codes, groups);
+  const int64_t out = codes.size(0), taps = codes.numel() / out;
   Tensor bytes = Tensor::empty({out, kernels::packed_row_bytes(Bits, taps)}, Dtype::u8, Device{});
   kernels::pack_codes<Bits>({codes.data<int8_t>(), {out, taps}}, bytes.data<uint8_t>());
   return bytes;
@@ -34,9 +51,11 @@ template <int Bits>
 Tensor run(const Tensor& x, const Tensor& weight, const Conv2dOptions& o, bool reference_does,
            IntegerWeights* kept) {
   using Op = kernels::LowbitConv2d<Bits>;
-  const int64_t out = weight.size(0), taps = weight.numel() / out;
+  // The kernels of another device than the CPU take one group.
+  const int64_t joined = x.device().is_cpu() ? 1 : o.groups;
+  const int64_t out = weight.size(0), taps = weight.numel() / out * joined;
   typename Op::Args args;
-  args.geometry = {o.stride, o.padding, o.dilation, o.groups};
+  args.geometry = {o.stride, o.padding, o.dilation, o.groups / joined};
   args.kernel_size = {weight.size(1), weight.size(2)};
   const int64_t height = args.geometry.out_size(0, x.size(1), weight.size(1));
   const int64_t width = args.geometry.out_size(1, x.size(2), weight.size(2));
@@ -57,7 +76,7 @@ Tensor run(const Tensor& x, const Tensor& weight, const Conv2dOptions& o, bool r
   args.acc_f32 = sums.view<float, 4>();
   bool made = kept && kept->prepacked && kept->kernel == kernel.name && kept->device == x.device();
   if (!made) {
-    codes = packed<Bits>(weight);
+    codes = packed<Bits>(weight, joined);
     args.weight.data = std::as_const(codes).data<uint8_t>();
   }
   if (kept && !made && kernel.prepack && !x.device().is_cpu()) {
@@ -73,8 +92,9 @@ Tensor run(const Tensor& x, const Tensor& weight, const Conv2dOptions& o, bool r
 Tensor run(const Tensor& x, const Tensor& weight, const Conv2dOptions& o, bool reference_does,
            IntegerWeights* kept = nullptr) {
   NoGrad no_grad;
-  if (o.codes.max_weight == 1) return run<2>(x, weight, o, reference_does, kept);
-  return run<4>(x, weight, o, reference_does, kept);
+  const Tensor codes = widened(x);
+  if (o.codes.max_weight == 1) return run<2>(codes, weight, o, reference_does, kept);
+  return run<4>(codes, weight, o, reference_does, kept);
 }
 
 bool fits(int64_t max_x, int64_t max_weight) {

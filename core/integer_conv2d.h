@@ -19,9 +19,10 @@ struct IntegerWeights {
 /// Convolution of codes by the low-bit kernels, summed in s32: exact where the sums of conv2d would
 /// not fit f32 any more. Outside the graph.
 ///   y[n,p,q,o] = f32(sum_{r,s,i} x[n, p*sh+r*dh-ph, q*sw+s*dw-pw, i] w[o,r,s,i]), rounded once
-///   x       [n, h, w, c] integers 0 to max_x <= 255, held in f32
+///   x       [n, h, w, c] integers 0 to max_x <= 255, held in f32 or bf16
 ///   weight  [out, kh, kw, c/groups] integers of size max_weight <= 7 at most, held in f32
 ///   y       [n, p, q, out] f32
+/// On another device than the CPU groups are computed as one, whose other channels have weight 0.
 /// ConfigError if the codes are larger, or if a sum could leave s32: kh kw c/groups max_x
 /// max_weight must be below 2^31. ShapeError as conv2d.
 Tensor integer_conv2d(const Tensor& x, int64_t max_x, const Tensor& weight, int64_t max_weight,

@@ -16,6 +16,21 @@ Precision parse_precision(std::string_view name) {
   throw ConfigError(fmt::format("precision '{}', expected f32, tf32 or bf16", name));
 }
 
+Dtype activation_dtype(const Tensor& x) {
+  if (x.dtype() != Dtype::f32 || x.device().is_cpu()) return x.dtype();
+  return current == Precision::bf16 ? Dtype::bf16 : Dtype::f32;
+}
+
+Tensor stored_as(const Tensor& x, Dtype dtype) {
+  return x && (x.dtype() == Dtype::bf16) != (dtype == Dtype::bf16) ? x.to(dtype) : x;
+}
+
+Tensor widened(const Tensor& x) { return stored_as(x, Dtype::f32); }
+
+bool differ_in_storage(const Tensor& a, const Tensor& b) {
+  return (a.dtype() == Dtype::bf16) != (b.dtype() == Dtype::bf16);
+}
+
 PrecisionGuard::PrecisionGuard(Precision precision) : before_(current) { current = precision; }
 PrecisionGuard::~PrecisionGuard() { current = before_; }
 

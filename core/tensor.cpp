@@ -250,8 +250,9 @@ bool Tensor::requires_grad() const { return require(impl_).requires_grad; }
 Tensor& Tensor::set_requires_grad(bool on) {
   check(!require(impl_).node, "set_requires_grad: this is the result of {}, not a leaf; detach it",
         impl_->node ? impl_->node->op() : "");
-  check<DtypeError>(!on || dtype() == Dtype::f32 || dtype() == Dtype::f64,
-                    "set_requires_grad: got {}, expected f32 or f64", name_of(dtype()));
+  const bool real = dtype() == Dtype::f32 || dtype() == Dtype::f64 || dtype() == Dtype::bf16;
+  check<DtypeError>(!on || real, "set_requires_grad: got {}, expected f32, f64 or bf16",
+                    name_of(dtype()));
   impl_->requires_grad = on;
   return *this;
 }

@@ -4,6 +4,7 @@
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/ops/arithmetic.h>
 #include <apprentice/core/ops/conv2d.h>
+#include <apprentice/core/precision.h>
 #include <apprentice/kernels/fold_batch_norm.h>
 #include <apprentice/kernels/kernel_table.h>
 
@@ -69,24 +70,30 @@ Scaled ConvBn2d::forward(const Scaled& x, const Scaled& residual) {
   const EffectiveWeight weight = conv_->effective("weight");
   const bool grads = needs_grad(
       {x.data, weight.data, bn_->parameter("weight"), bn_->parameter("bias"), residual.data});
-  const bool codes_in_f64 = activation_ && x.data.dtype() != Dtype::f32;
+  const bool codes_in_f64 = activation_ && x.data.dtype() == Dtype::f64;
   if (training() || grads || codes_in_f64) return forward_graph(x, weight, residual);
   Observation seen;
   if (activation_)
-    seen = forward_codes(x, weight, residual);
+    seen = forward_codes(widened(x), weight, widened(residual));
   else
     seen.y = forward_folded(x, weight, residual);
-  seen.x = x;
-  seen.residual = residual;
-  if (observer_) observer_(seen);
-  return seen.y;
+  if (!observer_) return seen.y;
+  const Scaled y = seen.y;
+  seen.y = widened(y);
+  seen.x = widened(x);
+  seen.residual = widened(residual);
+  observer_(seen);
+  return y;
 }
 
 /// Batch norm and what follows it; quantizes on the way where batch norm can.
 Scaled ConvBn2d::normalized(const Tensor& sums, BatchNormOptions extra) {
   if (!activation_) return {bn_->forward(sums, extra), {}, 0};
-  const bool fused = activation_->uniform() && extra.relu && sums.dtype() == Dtype::f32;
-  if (!fused) return activation_->apply(bn_->forward(sums, extra));
+  const bool fused = activation_->uniform() && extra.relu && sums.dtype() != Dtype::f64;
+  if (!fused) {
+    extra.exact = true;
+    return activation_->apply(bn_->forward(sums, extra));
+  }
   Scaled y{{}, activation_->step(), activation_->max_code()};
   // For the integer kernels of the CPU, which train by them.
   const bool as_bytes = y.max_code <= kMostByte && sums.device().is_cpu();

@@ -15,7 +15,8 @@ namespace apprentice::nn {
 class ActivationTransform {
  public:
   virtual ~ActivationTransform() = default;
-  /// Training: real values -> codes and step, differentiable by the surrogate gradient it states.
+  /// Training: real values, f32 or f64 -> codes and step, differentiable by the surrogate gradient
+  /// it states.
   virtual Scaled apply(const Tensor& real) = 0;
   /// Eval mode needs only the grid: codes in [0, max_code()], value = step * code; [1] f32.
   virtual Tensor step() const = 0;
@@ -23,7 +24,8 @@ class ActivationTransform {
   /// The code of the value 0: not 0 where the outputs have both signs.
   virtual int64_t zero_point() const { return 0; }
   /// Is apply() what batch norm does with UniformCodes of this step and max_code()? Then a layer
-  /// with a ReLU lets batch norm do it in its own pass, and hands the codes to applied().
+  /// with a ReLU lets batch norm do it in its own pass, and hands the codes, f32 or bf16, to
+  /// applied().
   virtual bool uniform() const { return false; }
   virtual void applied(const Tensor& /*codes*/) {}
 };
@@ -48,7 +50,9 @@ class ActivationTransform {
 ///     ConfigError if its limits are passed. On another device than the CPU integers are summed in
 ///     s32 wherever the kernels take them, and the host works out the epilogue's constants at the
 ///     first forward of an evaluation. In f64, which has no epilogue, the way of train mode is
-///     taken.
+///     taken. All of it is f32, whatever the precision.
+/// Elsewhere outputs and codes may be bf16 (core/precision.h); sums of codes and of quantized
+/// weights, and what a quantizer behind batch norm gets and gives, are f32.
 class ConvBn2d final : public Module {
  public:
   struct Options {
@@ -68,8 +72,12 @@ class ConvBn2d final : public Module {
     activation_ = std::move(activation);
   }
   const std::shared_ptr<ActivationTransform>& activation() const { return activation_; }
-  /// Called after each eval forward (calibration, verification); an empty one takes it off.
+  /// Called after each eval forward (calibration, verification) with f32 or f64; an empty one takes
+  /// it off.
   void set_observer(Observer observer) { observer_ = std::move(observer); }
+
+ protected:
+  void forget() override { kept_ = {}; }
 
  private:
   /// Epilogue constants, each [out]; a_negative with two steps only.

@@ -6,6 +6,7 @@
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/ops/arithmetic.h>
 #include <apprentice/core/ops/linear.h>
+#include <apprentice/core/precision.h>
 #include <apprentice/kernels/kernel_table.h>
 #include <apprentice/kernels/ordered_linear.h>
 #include <apprentice/nn/init.h>
@@ -37,7 +38,8 @@ Linear::Linear(const Options& o, Rng& rng) : options_(o) {
   if (o.bias) add_parameter("bias", Tensor::uniform({o.out}, -bound, bound, rng));
 }
 
-Tensor Linear::forward(const Tensor& x) {
+Tensor Linear::forward(const Tensor& given) {
+  const Tensor x = widened(given);
   check<ShapeError>(x.rank() > 0 && x.size(-1) == options_.in,
                     "linear: x is {}, expected a last axis of {}", x.shape().str(), options_.in);
   const EffectiveWeight weight = effective("weight");

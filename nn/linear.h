@@ -6,7 +6,7 @@
 namespace apprentice::nn {
 
 /// Affine map over the last axis: y = x W^T + b.
-///   x [..., in], weight [out, in], bias [out] (absent if !bias) -> y [..., out]
+///   x [..., in], weight [out, in], bias [out] (absent if !bias) -> y [..., out]; f32 of bf16
 /// Initial weights are normal with deviation sqrt(2 / in), the bias is uniform in +-1/sqrt(in).
 /// Outside the graph the f32 sums are taken in one fixed order, k ascending from the bias
 /// (docs/numerics.md, rule 4), so that logits are the same bits on every processor.

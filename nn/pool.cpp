@@ -3,6 +3,7 @@
 #include <apprentice/base/error.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/ops/arithmetic.h>
+#include <apprentice/core/precision.h>
 #include <apprentice/kernels/kernel_table.h>
 #include <apprentice/kernels/ordered_pool.h>
 
@@ -12,8 +13,8 @@ Scaled MaxPool2d::forward(const Scaled& x) {
   const Scaled y{max_pool2d(x.data, options_), x.step, x.max_code, x.zero_point};
   if (training() || !observer_ || needs_grad({x.data})) return y;
   Observation seen;
-  seen.x = x;
-  seen.y = y;
+  seen.x = widened(x);
+  seen.y = widened(y);
   observer_(seen);
   return y;
 }
@@ -25,8 +26,9 @@ Tensor GlobalAvgPool2d::forward(const Scaled& x) {
                      x.zero_point);
   if (!x.coded()) return forward(x.data);
   if (needs_grad({x.data})) return real({global_avg_pool2d(x.data), x.step, x.max_code});
-  const auto map = x.data.view<float, 4>();
-  Tensor y = x.data.new_empty({map.size(0), map.size(3)});
+  const Tensor codes = widened(x.data);
+  const auto map = codes.view<float, 4>();
+  Tensor y = codes.new_empty({map.size(0), map.size(3)});
   const auto step = kernels::Number<float>::in(x.step.flat<float>().data);
   kernels::launch<kernels::OrderedPool<float>>({map, step, y.view<float, 2>()},
                                                current_stream(x.data.device()));

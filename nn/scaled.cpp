@@ -1,6 +1,7 @@
 #include <apprentice/nn/scaled.h>
 
 #include <apprentice/core/ops/arithmetic.h>
+#include <apprentice/core/precision.h>
 
 namespace apprentice::nn {
 
@@ -11,7 +12,14 @@ Scaled centred(const Scaled& x) {
 
 Tensor real(const Scaled& x) {
   if (!x.coded()) return x.data;
-  return centred(x).data * x.step.reshape(Shape{}).to(x.data.dtype());
+  const Tensor codes = widened(centred(x).data);  // the step has more digits than bf16
+  return codes * x.step.reshape(Shape{}).to(codes.dtype());
+}
+
+Scaled widened(const Scaled& x) {
+  Scaled wide = x;
+  wide.data = apprentice::widened(x.data);
+  return wide;
 }
 
 }  // namespace apprentice::nn

@@ -4,7 +4,7 @@
 
 namespace apprentice {
 
-/// Elementwise activations of f32 or f64, any shape -> the same shape. DtypeError otherwise.
+/// Elementwise activations of f32, f64 or bf16, any shape -> the same shape. DtypeError otherwise.
 
 /// max(x, 0); gradient 0 at 0.
 Tensor relu(const Tensor& x);

@@ -4,6 +4,7 @@
 #include <apprentice/core/op_samples.h>
 #include <apprentice/core/ops/elementwise_internal.h>
 #include <apprentice/core/ops/reduce.h>
+#include <apprentice/core/precision.h>
 #include <apprentice/core/tensor_internal.h>
 
 namespace apprentice {
@@ -31,6 +32,7 @@ struct Pair {
 /// The one of a and b that F takes, with Share of the gradient to each.
 template <class F, class Share>
 Tensor choose(const char* op, const Tensor& a, const Tensor& b) {
+  if (differ_in_storage(a, b)) return choose<F, Share>(op, widened(a), widened(b));
   Tensor y = map_elements<F>(op, a, b);
   const Pair pair(a, b);
   if (!pair.wanted()) return y;
@@ -50,6 +52,7 @@ Tensor like(const Tensor& x, double value) {
 }  // namespace
 
 Tensor add(const Tensor& a, const Tensor& b) {
+  if (differ_in_storage(a, b)) return add(widened(a), widened(b));
   Tensor y = map_elements<f::add>("add", a, b);
   const Pair pair(a, b);
   if (!pair.wanted()) return y;
@@ -59,6 +62,7 @@ Tensor add(const Tensor& a, const Tensor& b) {
 }
 
 Tensor sub(const Tensor& a, const Tensor& b) {
+  if (differ_in_storage(a, b)) return sub(widened(a), widened(b));
   Tensor y = map_elements<f::sub>("sub", a, b);
   const Pair pair(a, b);
   if (!pair.wanted()) return y;
@@ -68,6 +72,7 @@ Tensor sub(const Tensor& a, const Tensor& b) {
 }
 
 Tensor mul(const Tensor& a, const Tensor& b) {
+  if (differ_in_storage(a, b)) return mul(widened(a), widened(b));
   Tensor y = map_elements<f::mul>("mul", a, b);
   const Pair pair(a, b);
   if (!pair.wanted()) return y;
@@ -78,6 +83,7 @@ Tensor mul(const Tensor& a, const Tensor& b) {
 }
 
 Tensor div(const Tensor& a, const Tensor& b) {
+  if (differ_in_storage(a, b)) return div(widened(a), widened(b));
   Tensor y = map_elements<f::div>("div", a, b);
   const Pair pair(a, b);
   if (!pair.wanted()) return y;
@@ -141,7 +147,7 @@ void accumulate(Tensor& a, const Tensor& b) {
   check<ShapeError>(a.shape() == b.shape(), "gradient: got {}, expected {}", b.shape().str(),
                     a.shape().str());
   check_beside("gradient", a, b);
-  with_float(a.dtype(), "gradient", [&]<class T>() {
+  with_real(a.dtype(), "gradient", [&]<class T>() {
     launch_beside<kernels::MapBinary<f::add, T>>(
         a, {kernels::plan_broadcast(a.shape(), a.shape(), a.shape()), a.flat<T>().data,
             b.flat<T>().data, a.flat<T>()});

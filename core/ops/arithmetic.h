@@ -4,8 +4,9 @@
 
 namespace apprentice {
 
-/// Elementwise arithmetic of f32 or f64, with NumPy broadcasting. Both sides have one dtype
-/// (DtypeError); a number takes the dtype of the tensor beside it. ShapeError naming both shapes if
+/// Elementwise arithmetic of f32, f64 or bf16, with NumPy broadcasting. Both sides have one dtype
+/// (DtypeError), or are bf16 and f32, both taken as f32; a number takes the dtype of the tensor
+/// beside it. ShapeError naming both shapes if
 /// they do not broadcast. Gradients of broadcast inputs are summed back to their shapes.
 
 Tensor add(const Tensor& a, const Tensor& b);

@@ -6,11 +6,15 @@
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/op_samples.h>
 #include <apprentice/core/ops/launch_internal.h>
+#include <apprentice/core/precision.h>
 #include <apprentice/core/tensor_internal.h>
 #include <apprentice/kernels/batch_norm.h>
 
 namespace apprentice {
 namespace {
+
+/// Integers up to this are exact in bf16.
+constexpr int64_t kMostInBf16 = 256;
 
 /// x as rows of channels.
 struct Rows {
@@ -36,7 +40,7 @@ void check_channels(const Tensor& t, const char* name, const Tensor& x) {
   const int64_t c = x.size(-1);
   check<ShapeError>(t.shape() == Shape{c}, "batch_norm: {} is {}, expected [{}]", name,
                     t.shape().str(), c);
-  check<DtypeError>(t.dtype() == x.dtype(), "batch_norm: {} is {}, x is {}", name,
+  check<DtypeError>(t.dtype() == parameter_dtype(x), "batch_norm: {} is {}, x is {}", name,
                     name_of(t.dtype()), name_of(x.dtype()));
   check_device(t, name, x);
 }
@@ -51,7 +55,7 @@ void check_codes(const BatchNormOptions& o, const Tensor& x) {
   if (codes.step.device().is_cpu())
     check(codes.step.item() > 0, "batch_norm: codes of step {}", codes.step.item());
   check(o.relu, "batch_norm: codes without a ReLU");
-  check<DtypeError>(x.dtype() == Dtype::f32, "batch_norm: codes of {}, expected f32",
+  check<DtypeError>(parameter_dtype(x) == Dtype::f32, "batch_norm: codes of {}, expected f32",
                     name_of(x.dtype()));
   if (!codes.bytes) return;
   check<ShapeError>(codes.bytes.shape() == x.shape(), "batch_norm: bytes are {}, expected {}",
@@ -83,7 +87,13 @@ Rows check_inputs(const Tensor& x, const Tensor& weight, const Tensor& bias, con
   return {x.shape(), c > 0 ? x.numel() / c : 0, c};
 }
 
-/// The step of x, one a channel or one for all, in the dtype of x; undefined if it has none. On
+/// As what y is stored: activations, if they hold what bf16 holds.
+Dtype y_dtype(const Tensor& x, const BatchNormOptions& o) {
+  const bool wide = o.exact || (o.codes.step && o.codes.max_code > kMostInBf16);
+  return wide ? parameter_dtype(x) : activation_dtype(x);
+}
+
+/// The step of x, one a channel or one for all, in the dtype of weight; undefined if it has none. On
 /// another device than the CPU the steps are not read, as that would wait for it.
 Tensor steps_of(const BatchNormOptions& o, const Tensor& x) {
   if (!o.x_scale) return {};
@@ -91,7 +101,7 @@ Tensor steps_of(const BatchNormOptions& o, const Tensor& x) {
     for (double step : o.x_scale.to_vector<double>())
       check(step > 0, "batch_norm: x_scale holds {}, expected a positive step", step);
   }
-  return o.x_scale.to(x.dtype()).to(x.device());
+  return o.x_scale.to(parameter_dtype(x)).to(x.device());
 }
 
 template <class T>
@@ -99,15 +109,18 @@ View1<const T> view_of(const Tensor& steps) {
   return steps ? steps.flat<T>() : View1<const T>{};
 }
 
+/// One number a channel of x, not initialised.
+Tensor new_channels(const Tensor& x) { return x.new_empty({x.size(-1)}, parameter_dtype(x)); }
+
 /// Statistics of x instead of step * x (kernels::BatchNormInSteps); mean and var may be undefined.
 struct InSteps {
   Tensor mean, var, eps;
 };
 InSteps in_steps(const Tensor& x, const Tensor& steps, const Tensor& mean, const Tensor& var,
                  float eps) {
-  InSteps in{mean ? x.new_empty(mean.shape()) : Tensor(), var ? x.new_empty(var.shape()) : Tensor(),
-             x.new_empty({steps ? steps.numel() : 1})};
-  with_float(x.dtype(), "batch_norm", [&]<class T>() {
+  InSteps in{mean ? new_channels(x) : Tensor(), var ? new_channels(x) : Tensor(),
+             x.new_empty({steps ? steps.numel() : 1}, parameter_dtype(x))};
+  with_float(in.eps.dtype(), "batch_norm", [&]<class T>() {
     typename kernels::BatchNormInSteps<T>::Args args;
     args.step = view_of<T>(steps);
     if (mean) {
@@ -127,9 +140,14 @@ kernels::Number<T> number_of(const Tensor& beside, T number) {
   return beside ? kernels::Number<T>::in(beside.flat<T>().data) : kernels::Number<T>(number);
 }
 
-/// The step of the residual in the dtype of x, beside it.
+/// The step of the residual in the dtype of weight, beside x.
 Tensor residual_step_of(const BatchNormOptions& o, const Tensor& x) {
-  return o.residual_scale ? o.residual_scale.to(x.dtype()).to(x.device()) : Tensor();
+  return o.residual_scale ? o.residual_scale.to(parameter_dtype(x)).to(x.device()) : Tensor();
+}
+
+BatchNormOptions with_residual_as(BatchNormOptions o, Dtype dtype) {
+  o.residual = stored_as(o.residual, dtype);
+  return o;
 }
 
 struct Forward {
@@ -147,20 +165,24 @@ struct Backward {
   int64_t max_code;
   bool fixed_statistics, wants_x, wants_residual;
 
-  template <class T>
+  template <class T, class X, class Y>
   std::vector<Tensor> grads(const Tensor& grad_y) const {
-    typename kernels::BatchNormBackward<T>::Args args;
-    const auto make = [&](const Shape& shape) { return grad_y.new_empty(shape); };
+    using Op = kernels::BatchNormBackward<T, X, Y>;
+    typename Op::Args args;
     // grad_y that nobody else sees gives its memory to a gradient: one array less to fetch.
     Tensor spare = sole_owner(grad_y) ? grad_y : Tensor();
-    const auto take = [&] { return spare ? std::exchange(spare, {}) : make(rows.shape); };
-    Tensor grad_weight = make({rows.c}), grad_bias = make({rows.c}), grad_x, grad_residual;
-    if (wants_residual) grad_residual = take();
-    if (wants_x) grad_x = take();
-    args.x = rows.of<T>(x.get());
-    args.y = rows.of<T>(y.get());
-    args.residual = rows.of<T>(residual.get());
-    args.grad_y = rows.of<T>(grad_y);
+    const auto take = [&](Dtype dtype) {
+      const bool fits = spare && spare.dtype() == dtype;
+      return fits ? std::exchange(spare, {}) : grad_y.new_empty(rows.shape, dtype);
+    };
+    Tensor grad_weight = new_channels(x.get()), grad_bias = new_channels(x.get());
+    Tensor grad_x, grad_residual;
+    if (wants_residual) grad_residual = take(dtype_of<Y>);
+    if (wants_x) grad_x = take(dtype_of<X>);
+    args.x = rows.of<X>(x.get());
+    args.y = rows.of<Y>(y.get());
+    args.residual = rows.of<Y>(residual.get());
+    args.grad_y = rows.of<Y>(grad_y);
     args.gamma = weight.get().view<T, 1>();
     if (bias.get()) args.beta = bias.get().view<T, 1>();
     args.mean = mean.get().view<T, 1>();
@@ -168,11 +190,11 @@ struct Backward {
     args.residual_scale = number_of<T>(residual_step.get(), 1);
     if (step.get()) args.step = number_of<T>(step.get(), 0), args.max_code = T(max_code);
     args.fixed_statistics = fixed_statistics;
-    args.grad_x = rows.into<T>(grad_x);
-    args.grad_residual = rows.into<T>(grad_residual);
+    args.grad_x = rows.into<X>(grad_x);
+    args.grad_residual = rows.into<Y>(grad_residual);
     args.grad_gamma = grad_weight.view<T, 1>();
     args.grad_beta = grad_bias.view<T, 1>();
-    launch_beside<kernels::BatchNormBackward<T>>(grad_y, args);
+    launch_beside<Op>(grad_y, args);
     return {grad_x, grad_weight, grad_bias, grad_residual};
   }
 };
@@ -198,47 +220,51 @@ Tensor record_norm(const char* op, const Forward& f, const Tensor& x, const Tens
                    .wants_x = needs_grad(x),
                    .wants_residual = needs_grad(o.residual)};
   return record(op, f.y, inputs, [op, b](const Tensor& g) {
-    return with_float(g.dtype(), op, [&]<class T>() { return b.grads<T>(g); });
+    return with_layer(b.x.get().dtype(), g.dtype(), op,
+                      [&]<class T, class X, class Y>() { return b.grads<T, X, Y>(g); });
   });
 }
 
 /// What train and eval do with a value once it is normalised.
-template <class T, class Args>
+template <class T, class Y, class Args>
 void set_output(Args& args, const Rows& rows, const BatchNormOptions& o,
                 const Tensor& residual_step, Tensor& y) {
-  args.residual = rows.of<T>(o.residual);
+  args.residual = rows.of<Y>(o.residual);
   args.residual_scale = number_of<T>(residual_step, 1);
   args.relu = o.relu;
   if (o.codes.step) args.step = number_of<T>(o.codes.step, 0), args.max_code = T(o.codes.max_code);
-  args.y = rows.into<T>(y);
+  args.y = rows.into<Y>(y);
   Tensor bytes = o.codes.bytes;
   args.bytes = rows.into<uint8_t>(bytes);
 }
 
 }  // namespace
 
-Tensor batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias,
-                        Tensor running_mean, Tensor running_var, const BatchNormOptions& options) {
-  const Rows rows = check_inputs(x, weight, bias, running_mean, running_var, options);
+Tensor batch_norm_train(const Tensor& x, const Tensor& given_weight, const Tensor& given_bias,
+                        Tensor running_mean, Tensor running_var, const BatchNormOptions& given) {
+  const Tensor weight = widened(given_weight), bias = widened(given_bias);
+  const Rows rows = check_inputs(x, weight, bias, running_mean, running_var, given);
+  const Dtype dtype = y_dtype(x, given);
+  const BatchNormOptions options = with_residual_as(given, dtype);
   check<ShapeError>(rows.m >= 2, "batch_norm: x {} has {} values a channel, expected at least 2",
                     x.shape().str(), rows.m);
   const Tensor steps = steps_of(options, x);
   const Tensor eps = in_steps(x, steps, {}, {}, options.eps).eps;
-  const auto channels = [&] { return x.new_empty({rows.c}); };
-  Forward f{rows, x.new_empty(x.shape()), channels(), channels(), false};
-  Tensor var = channels();
+  Forward f{rows, x.new_empty(x.shape(), dtype), new_channels(x), new_channels(x), false};
+  Tensor var = new_channels(x);
   const Tensor residual_step = residual_step_of(options, x);
-  with_float(x.dtype(), "batch_norm", [&]<class T>() {
-    typename kernels::BatchNormTrain<T>::Args args;
-    args.x = rows.of<T>(x);
+  with_layer(x.dtype(), dtype, "batch_norm", [&]<class T, class X, class Y>() {
+    using Op = kernels::BatchNormTrain<T, X, Y>;
+    typename Op::Args args;
+    args.x = rows.of<X>(x);
     args.gamma = weight.view<T, 1>();
     args.beta = bias.view<T, 1>();
     args.eps = eps.view<T, 1>();
-    set_output<T>(args, rows, options, residual_step, f.y);
+    set_output<T, Y>(args, rows, options, residual_step, f.y);
     args.mean = f.mean.view<T, 1>();
     args.var = var.view<T, 1>();
     args.inv_std = f.inv_std.view<T, 1>();
-    launch_beside<kernels::BatchNormTrain<T>>(x, args);
+    launch_beside<Op>(x, args);
     launch_beside<kernels::BatchNormRunning<T>>(x, {.step = view_of<T>(steps),
                                                     .mean = f.mean.view<T, 1>(),
                                                     .var = var.view<T, 1>(),
@@ -250,24 +276,28 @@ Tensor batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bia
   return record_norm("batch_norm_train", f, x, weight, bias, options);
 }
 
-Tensor batch_norm_eval(const Tensor& x, const Tensor& weight, const Tensor& bias,
+Tensor batch_norm_eval(const Tensor& x, const Tensor& given_weight, const Tensor& given_bias,
                        const Tensor& running_mean, const Tensor& running_var,
-                       const BatchNormOptions& options) {
-  const Rows rows = check_inputs(x, weight, bias, running_mean, running_var, options);
+                       const BatchNormOptions& given) {
+  const Tensor weight = widened(given_weight), bias = widened(given_bias);
+  const Rows rows = check_inputs(x, weight, bias, running_mean, running_var, given);
+  const Dtype dtype = y_dtype(x, given);
+  const BatchNormOptions options = with_residual_as(given, dtype);
   const InSteps in = in_steps(x, steps_of(options, x), running_mean, running_var, options.eps);
-  Forward f{rows, x.new_empty(x.shape()), in.mean, x.new_empty({rows.c}), true};
+  Forward f{rows, x.new_empty(x.shape(), dtype), in.mean, new_channels(x), true};
   const Tensor residual_step = residual_step_of(options, x);
-  with_float(x.dtype(), "batch_norm", [&]<class T>() {
-    typename kernels::BatchNormEval<T>::Args args;
-    args.x = rows.of<T>(x);
+  with_layer(x.dtype(), dtype, "batch_norm", [&]<class T, class X, class Y>() {
+    using Op = kernels::BatchNormEval<T, X, Y>;
+    typename Op::Args args;
+    args.x = rows.of<X>(x);
     args.gamma = weight.view<T, 1>();
     args.beta = bias.view<T, 1>();
     args.mean = in.mean.view<T, 1>();
     args.var = in.var.view<T, 1>();
     args.eps = in.eps.view<T, 1>();
-    set_output<T>(args, rows, options, residual_step, f.y);
+    set_output<T, Y>(args, rows, options, residual_step, f.y);
     args.inv_std = f.inv_std.view<T, 1>();
-    launch_beside<kernels::BatchNormEval<T>>(x, args);
+    launch_beside<Op>(x, args);
   });
   return record_norm("batch_norm_eval", f, x, weight, bias, options);
 }
@@ -289,10 +319,12 @@ OpSample norm_sample(const std::string& name, const Shape& x, bool train, bool r
   const auto run = [=](const std::vector<Tensor>& in) {
     BatchNormOptions o = options;
     if (residual) o.residual = in[3];
-    const auto like_x = [&](const Tensor& t) { return t.to(in[0].dtype()).to(in[0].device()); };
-    return train
-               ? batch_norm_train(in[0], in[1], in[2], like_x(mean).clone(), like_x(var).clone(), o)
-               : batch_norm_eval(in[0], in[1], in[2], like_x(mean), like_x(var), o);
+    const auto beside_x = [&](const Tensor& t) {
+      return t.to(parameter_dtype(in[0])).to(in[0].device()).clone();
+    };
+    const Tensor own_mean = beside_x(mean), own_var = beside_x(var);
+    return train ? batch_norm_train(in[0], in[1], in[2], own_mean, own_var, o)
+                 : batch_norm_eval(in[0], in[1], in[2], own_mean, own_var, o);
   };
   return {name, inputs, run, x};
 }

@@ -28,13 +28,18 @@ struct BatchNormOptions {
   /// Step of `residual`, [1]: it stands for residual_scale * residual. Not differentiated.
   Tensor residual_scale{};
   bool relu = false;
-  /// If there is a step: y holds the codes of what the ReLU gives. f32 only.
+  /// If there is a step: y holds the codes of what the ReLU gives. Not in f64.
   UniformCodes codes{};
+  /// y is f32 where it could be bf16: somebody quantizes it.
+  bool exact = false;
 };
 
 /// Batch normalisation over all axes but the last (Ioffe and Szegedy 2015, algorithm 1):
 ///   y = relu?( weight (x - mean) / sqrt(var + eps) + bias + residual ), biased batch variance.
 ///   x [..., c], weight, bias, running_mean, running_var [c]; y like x, or codes of it
+/// x is f32, f64 or bf16, channels have its dtype, f32 beside bf16. y is stored as activations are
+/// (core/precision.h); as f32 if it may be exact, or holds codes above 256. The residual is
+/// converted to that.
 /// Updates the running statistics in place (unbiased variance). Statistics in f32 sums of double
 /// precision or better error. ShapeError if there are fewer than two values a channel.
 Tensor batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias,

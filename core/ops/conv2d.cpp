@@ -41,7 +41,8 @@ Shape y_shape(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   const int64_t out = weight.size(0);
   check<ShapeError>(!bias || bias.shape() == Shape{out}, "conv2d: bias is {}, expected [{}]",
                     bias ? bias.shape().str() : "", out);
-  check<DtypeError>(weight.dtype() == x.dtype() && (!bias || bias.dtype() == x.dtype()),
+  const Dtype dtype = parameter_dtype(x);
+  check<DtypeError>(weight.dtype() == dtype && (!bias || bias.dtype() == dtype),
                     "conv2d: x is {}, weight {}{}", name_of(x.dtype()), name_of(weight.dtype()),
                     bias ? fmt::format(", bias {}", name_of(bias.dtype())) : "");
   check<DeviceError>(weight.device() == x.device() && (!bias || bias.device() == x.device()),
@@ -56,24 +57,27 @@ Shape y_shape(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
 }
 
 Tensor run(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o,
-           const Tensor& residual, bool relu) {
-  Tensor y = x.new_empty(y_shape(x, weight, bias, o));
+           const Tensor& given_residual, bool relu) {
+  const Dtype dtype = o.exact ? parameter_dtype(x) : activation_dtype(x);
+  const Tensor residual = stored_as(given_residual, dtype);
+  Tensor y = x.new_empty(y_shape(x, weight, bias, o), dtype);
   check<ShapeError>(!residual || residual.shape() == y.shape(),
                     "conv2d: residual is {}, expected {}", residual ? residual.shape().str() : "",
                     y.shape().str());
   if (y.numel() == 0) return y;
-  with_float(x.dtype(), "conv2d", [&]<class T>() {
-    typename kernels::Conv2d<T>::Args args;
-    args.x = x.view<T, 4>();
+  with_layer(x.dtype(), dtype, "conv2d", [&]<class T, class X, class Y>() {
+    using Op = kernels::Conv2d<T, X, Y>;
+    typename Op::Args args;
+    args.x = x.view<X, 4>();
     args.w = weight.view<T, 4>();
     if (bias) args.bias = bias.view<T, 1>();
-    if (residual) args.residual = residual.view<T, 4>();
-    args.y = y.view<T, 4>();
+    if (residual) args.residual = residual.view<Y, 4>();
+    args.y = y.view<Y, 4>();
     args.geometry = geometry_of(o);
     args.relu = relu;
     args.exact = o.exact;
     args.precision = current_precision();
-    launch_beside<kernels::Conv2d<T>>(x, args);
+    launch_beside<Op>(x, args);
   });
   return y;
 }
@@ -88,14 +92,15 @@ Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const 
   return run(x, weight, bias, o, {}, false);
 }
 
-Tensor grad_of_x(const Tensor& grad_y, const Tensor& weight, const Shape& shape,
+/// In `dtype`, as x is.
+Tensor grad_of_x(const Tensor& grad_y, const Tensor& weight, const Shape& shape, Dtype dtype,
                  const Conv2dOptions& o) {
-  if (grad_y.numel() == 0) return grad_y.new_zeros(shape);
-  Tensor grad_x = grad_y.new_empty(shape);
+  Tensor grad_x = grad_y.new_empty(shape, dtype);
+  if (grad_y.numel() == 0) return grad_x.new_zeros(shape);
   if (grad_x.numel() == 0) return grad_x;
-  with_float(grad_y.dtype(), "conv2d", [&]<class T>() {
-    launch_beside<kernels::Conv2dBackwardData<T>>(
-        grad_y, {grad_y.view<T, 4>(), weight.view<T, 4>(), grad_x.view<T, 4>(), geometry_of(o),
+  with_layer(dtype, grad_y.dtype(), "conv2d", [&]<class T, class X, class Y>() {
+    launch_beside<kernels::Conv2dBackwardData<T, X, Y>>(
+        grad_y, {grad_y.view<Y, 4>(), weight.view<T, 4>(), grad_x.view<X, 4>(), geometry_of(o),
                  current_precision()});
   });
   return grad_x;
@@ -105,28 +110,31 @@ Tensor grad_of_x(const Tensor& grad_y, const Tensor& weight, const Shape& shape,
 std::pair<Tensor, Tensor> grad_of_weight(const Tensor& grad_y, const Tensor& x, const Shape& shape,
                                          bool with_bias, const Conv2dOptions& o) {
   const auto make = [&](const Shape& of) {
-    return grad_y.numel() == 0 ? x.new_zeros(of) : x.new_empty(of);
+    const Tensor grad = x.new_empty(of, parameter_dtype(x));
+    return grad_y.numel() == 0 ? grad.new_zeros(of) : grad;
   };
   Tensor grad_w = make(shape), grad_bias;
   if (with_bias) grad_bias = make({shape[0]});
   if (grad_y.numel() == 0) return {grad_w, grad_bias};
-  with_float(x.dtype(), "conv2d", [&]<class T>() {
-    typename kernels::Conv2dBackwardWeight<T>::Args args;
-    args.x = x.view<T, 4>();
-    args.grad_y = grad_y.view<T, 4>();
+  with_layer(x.dtype(), grad_y.dtype(), "conv2d", [&]<class T, class X, class Y>() {
+    using Op = kernels::Conv2dBackwardWeight<T, X, Y>;
+    typename Op::Args args;
+    args.x = x.view<X, 4>();
+    args.grad_y = grad_y.view<Y, 4>();
     args.grad_w = grad_w.view<T, 4>();
     if (with_bias) args.grad_bias = grad_bias.view<T, 1>();
     args.geometry = geometry_of(o);
     args.precision = current_precision();
-    launch_beside<kernels::Conv2dBackwardWeight<T>>(x, args);
+    launch_beside<Op>(x, args);
   });
   return {grad_w, grad_bias};
 }
 
 }  // namespace
 
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
+Tensor conv2d(const Tensor& x, const Tensor& given_weight, const Tensor& given_bias,
               const Conv2dOptions& options) {
+  const Tensor weight = widened(given_weight), bias = widened(given_bias);
   const Tensor y = forward(x, weight, bias, options);
   const bool wants_x = needs_grad(x), wants_bias = needs_grad(bias);
   const bool wants_weight = needs_grad(weight) || wants_bias;
@@ -136,20 +144,24 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
   const Saved for_weight(wants_weight ? x : Tensor()), for_x(wants_x ? weight : Tensor());
   return record("conv2d", y, {x, weight, bias},
                 [for_weight, for_x, wants_x, wants_weight, wants_bias, walk, x_shape = x.shape(),
-                 w_shape = weight.shape(), precision = current_precision()](const Tensor& g) {
+                 x_dtype = x.dtype(), w_shape = weight.shape(),
+                 precision = current_precision()](const Tensor& g) {
                   const PrecisionGuard same(precision);
+                  // Both products would round it: once is enough. A bias gets the sums of all bits.
+                  const bool once = wants_x && wants_weight && !wants_bias;
+                  const Tensor factor = once ? stored_as(g, activation_dtype(g)) : g;
                   std::vector<Tensor> grads(3);
-                  if (wants_x) grads[0] = grad_of_x(g, for_x.get(), x_shape, walk);
+                  if (wants_x) grads[0] = grad_of_x(factor, for_x.get(), x_shape, x_dtype, walk);
                   if (wants_weight)
                     std::tie(grads[1], grads[2]) =
-                        grad_of_weight(g, for_weight.get(), w_shape, wants_bias, walk);
+                        grad_of_weight(factor, for_weight.get(), w_shape, wants_bias, walk);
                   return grads;
                 });
 }
 
 Tensor conv2d_fused(const Tensor& x, const Tensor& weight, const Tensor& bias,
                     const Conv2dOptions& options, const Tensor& residual, bool relu) {
-  return run(x, weight, bias, options, residual, relu);
+  return run(x, widened(weight), widened(bias), options, residual, relu);
 }
 
 }  // namespace apprentice

@@ -18,13 +18,13 @@ template <class F>
 Tensor map_elements(const char* op, const Tensor& x, Numbers numbers = {},
                     const Tensor& grad_y = {}) {
   Tensor y = x.new_empty(x.shape());
-  with_float(x.dtype(), op, [&]<class T>() {
+  with_real(x.dtype(), op, [&]<class T>() {
     typename kernels::MapUnary<F, T>::Args args;
     args.x = x.flat<T>();
     if (grad_y) args.grad_y = grad_y.flat<T>();
     args.y = y.flat<T>();
-    args.a = T(numbers.a);
-    args.b = T(numbers.b);
+    args.a = kernels::compute_of<T>(numbers.a);
+    args.b = kernels::compute_of<T>(numbers.b);
     launch_beside<kernels::MapUnary<F, T>>(x, args);
   });
   return y;
@@ -36,7 +36,7 @@ Tensor map_elements(const char* op, const Tensor& a, const Tensor& b) {
   check_beside(op, a, b);
   const Shape shape = a.shape() == b.shape() ? a.shape() : broadcast(a.shape(), b.shape(), op);
   Tensor y = a.new_empty(shape);
-  with_float(a.dtype(), op, [&]<class T>() {
+  with_real(a.dtype(), op, [&]<class T>() {
     launch_beside<kernels::MapBinary<F, T>>(
         a, {kernels::plan_broadcast(a.shape(), b.shape(), shape), a.flat<T>().data,
             b.flat<T>().data, y.flat<T>()});

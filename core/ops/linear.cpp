@@ -40,6 +40,8 @@ Tensor gemm(const char* op, const Tensor& a, const Tensor& b, bool transpose_a, 
 }  // namespace
 
 Tensor matmul(const Tensor& a, const Tensor& b, bool ta, bool tb) {
+  if (a.dtype() == Dtype::bf16 || b.dtype() == Dtype::bf16)
+    return matmul(widened(a), widened(b), ta, tb);
   Tensor c = gemm("matmul", a, b, ta, tb);
   const bool wants_a = needs_grad(a), wants_b = needs_grad(b);
   if (!wants_a && !wants_b) return c;
@@ -56,7 +58,8 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool ta, bool tb) {
   });
 }
 
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+Tensor linear(const Tensor& given, const Tensor& given_weight, const Tensor& given_bias) {
+  const Tensor x = widened(given), weight = widened(given_weight), bias = widened(given_bias);
   check<ShapeError>(weight.rank() == 2, "linear: weight is {}, expected [out, in]",
                     weight.shape().str());
   const int64_t out = weight.size(0), in = weight.size(1);

@@ -7,6 +7,7 @@
 #include <apprentice/core/ops/launch_internal.h>
 #include <apprentice/core/ops/reduce.h>
 #include <apprentice/core/ops/softmax.h>
+#include <apprentice/core/precision.h>
 #include <apprentice/kernels/loss.h>
 
 namespace apprentice {
@@ -83,8 +84,9 @@ double part_of(const char* op, int64_t n) {
 
 }  // namespace
 
-Tensor cross_entropy(const Tensor& logits, const Tensor& labels, float smoothing,
+Tensor cross_entropy(const Tensor& given, const Tensor& labels, float smoothing,
                      Reduction reduction) {
+  const Tensor logits = widened(given);
   check_logits("cross_entropy", logits);
   check_labels(logits, labels);
   check(smoothing >= 0 && smoothing <= 1, "cross_entropy: smoothing is {}, expected 0 to 1",
@@ -104,7 +106,8 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& labels, float smoothing
                 is_sum ? 1 : part_of("cross_entropy", logits.size(0)));
 }
 
-Tensor soft_cross_entropy(const Tensor& logits, const Tensor& probabilities, float temperature) {
+Tensor soft_cross_entropy(const Tensor& given, const Tensor& targets, float temperature) {
+  const Tensor logits = widened(given), probabilities = widened(targets);
   check_logits("soft_cross_entropy", logits, temperature);
   check_alike("soft_cross_entropy", logits, probabilities);
   Rows rows(logits);
@@ -120,7 +123,8 @@ Tensor soft_cross_entropy(const Tensor& logits, const Tensor& probabilities, flo
   return finish("soft_cross_entropy", rows, logits, part_of("soft_cross_entropy", logits.size(0)));
 }
 
-Tensor kl_divergence(const Tensor& student, const Tensor& teacher, float temperature) {
+Tensor kl_divergence(const Tensor& of_student, const Tensor& of_teacher, float temperature) {
+  const Tensor student = widened(of_student), teacher = widened(of_teacher);
   check_logits("kl_divergence", student, temperature);
   check_alike("kl_divergence", student, teacher);
   Rows rows(student);
@@ -132,7 +136,8 @@ Tensor kl_divergence(const Tensor& student, const Tensor& teacher, float tempera
   return finish("kl_divergence", rows, student, part_of("kl_divergence", student.size(0)));
 }
 
-Tensor cosine_loss(const Tensor& x, const Tensor& target) {
+Tensor cosine_loss(const Tensor& given, const Tensor& wanted) {
+  const Tensor x = widened(given), target = widened(wanted);
   check_alike("cosine_loss", x, target);
   check<ShapeError>(x.rank() > 0, "cosine_loss: x has no axes");
   Rows rows(x);
@@ -143,7 +148,8 @@ Tensor cosine_loss(const Tensor& x, const Tensor& target) {
   return finish("cosine_loss", rows, x, part_of("cosine_loss", x.size(0)));
 }
 
-Tensor mse_loss(const Tensor& x, const Tensor& target) {
+Tensor mse_loss(const Tensor& given, const Tensor& wanted) {
+  const Tensor x = widened(given), target = widened(wanted);
   check_alike("mse_loss", x, target);
   Rows rows(x);
   with_float(x.dtype(), "mse_loss", [&]<class T>() {

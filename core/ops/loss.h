@@ -4,6 +4,8 @@
 
 namespace apprentice {
 
+// Losses of f32 or f64; bf16 is taken as f32.
+
 enum class Reduction { mean, sum };  ///< over the rows (the batch)
 
 /// -sum_c t_c log softmax(logits)_c with t = (1 - smoothing) onehot(label) + smoothing / classes.

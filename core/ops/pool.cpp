@@ -40,7 +40,7 @@ Shape adaptive_shape(const char* op, const Tensor& x, int64_t out_h, int64_t out
 Tensor max_pool(const char* op, const Tensor& x, const Shape& shape, const Pool2dGeometry& g) {
   Tensor y = x.new_empty(shape), argmax;
   if (needs_grad(x)) argmax = x.new_empty(shape, Dtype::i32);
-  with_float(x.dtype(), op, [&]<class T>() {
+  with_real(x.dtype(), op, [&]<class T>() {
     typename kernels::MaxPool2d<T>::Args args;
     args.x = x.view<T, 4>();
     args.y = y.view<T, 4>();
@@ -51,7 +51,7 @@ Tensor max_pool(const char* op, const Tensor& x, const Shape& shape, const Pool2
   if (!argmax) return y;
   return record(op, y, {x}, [op, g, at = Saved(argmax), shape = x.shape()](const Tensor& grad_y) {
     Tensor grad_x = grad_y.new_empty(shape);
-    with_float(grad_y.dtype(), op, [&]<class T>() {
+    with_real(grad_y.dtype(), op, [&]<class T>() {
       launch_beside<kernels::MaxPool2dBackward<T>>(
           grad_y, {grad_y.view<T, 4>(), at.get().view<int32_t, 4>(), grad_x.view<T, 4>(), g});
     });
@@ -61,12 +61,12 @@ Tensor max_pool(const char* op, const Tensor& x, const Shape& shape, const Pool2
 
 Tensor avg_pool(const char* op, const Tensor& x, const Shape& shape, const Pool2dGeometry& g) {
   Tensor y = x.new_empty(shape);
-  with_float(x.dtype(), op, [&]<class T>() {
+  with_real(x.dtype(), op, [&]<class T>() {
     launch_beside<kernels::AvgPool2d<T>>(x, {x.view<T, 4>(), y.view<T, 4>(), g});
   });
   return record(op, y, {x}, [op, g, shape = x.shape()](const Tensor& grad_y) {
     Tensor grad_x = grad_y.new_empty(shape);
-    with_float(grad_y.dtype(), op, [&]<class T>() {
+    with_real(grad_y.dtype(), op, [&]<class T>() {
       launch_beside<kernels::AvgPool2dBackward<T>>(grad_y,
                                                    {grad_y.view<T, 4>(), grad_x.view<T, 4>(), g});
     });
@@ -102,15 +102,18 @@ Tensor global_avg_pool2d(const Tensor& x) {
   check_image("global_avg_pool2d", x);
   check<ShapeError>(x.size(1) * x.size(2) > 0, "global_avg_pool2d: {} has no pixels",
                     x.shape().str());
-  Tensor y = x.new_empty({x.size(0), x.size(3)});
-  with_float(x.dtype(), "global_avg_pool2d", [&]<class T>() {
-    launch_beside<kernels::GlobalAvgPool<T>>(x, {x.view<T, 4>(), y.view<T, 2>()});
+  const char* op = "global_avg_pool2d";
+  const Dtype dtype = x.dtype();
+  Tensor y = x.new_empty({x.size(0), x.size(3)}, parameter_dtype(x));
+  with_real(dtype, op, [&]<class T>() {
+    launch_beside<kernels::GlobalAvgPool<T>>(x,
+                                             {x.view<T, 4>(), y.view<kernels::compute_of<T>, 2>()});
   });
-  return record("global_avg_pool2d", y, {x}, [shape = x.shape()](const Tensor& grad_y) {
-    Tensor grad_x = grad_y.new_empty(shape);
-    with_float(grad_y.dtype(), "global_avg_pool2d", [&]<class T>() {
-      launch_beside<kernels::GlobalAvgPoolBackward<T>>(grad_y,
-                                                       {grad_y.view<T, 2>(), grad_x.view<T, 4>()});
+  return record(op, y, {x}, [op, dtype, shape = x.shape()](const Tensor& grad_y) {
+    Tensor grad_x = grad_y.new_empty(shape, dtype);
+    with_real(dtype, op, [&]<class T>() {
+      launch_beside<kernels::GlobalAvgPoolBackward<T>>(
+          grad_y, {grad_y.view<kernels::compute_of<T>, 2>(), grad_x.view<T, 4>()});
     });
     return std::vector{grad_x};
   });
@@ -124,12 +127,12 @@ Tensor shortcut_a(const Tensor& x, int64_t out_channels, int64_t stride) {
   const Shape shape{x.size(0), (x.size(1) + stride - 1) / stride, (x.size(2) + stride - 1) / stride,
                     out_channels};
   Tensor y = x.new_empty(shape);
-  with_float(x.dtype(), "shortcut_a", [&]<class T>() {
+  with_real(x.dtype(), "shortcut_a", [&]<class T>() {
     launch_beside<kernels::ShortcutA<T>>(x, {x.view<T, 4>(), y.view<T, 4>(), stride});
   });
   return record("shortcut_a", y, {x}, [stride, shape = x.shape()](const Tensor& grad_y) {
     Tensor grad_x = grad_y.new_empty(shape);
-    with_float(grad_y.dtype(), "shortcut_a", [&]<class T>() {
+    with_real(grad_y.dtype(), "shortcut_a", [&]<class T>() {
       launch_beside<kernels::ShortcutABackward<T>>(
           grad_y, {grad_y.view<T, 4>(), grad_x.view<T, 4>(), stride});
     });

@@ -6,6 +6,8 @@
 
 namespace apprentice {
 
+/// Poolings of f32, f64 or bf16. What they give has the dtype of x, but for global_avg_pool2d.
+
 /// Window of a pooling; pairs are (height, width).
 struct Pool2dOptions {
   std::array<int64_t, 2> kernel_size{2, 2};
@@ -23,7 +25,7 @@ Tensor avg_pool2d(const Tensor& x, const Pool2dOptions& options);
 /// Windows [floor(i h / out_h), ceil((i+1) h / out_h)): any size -> [n, out_h, out_w, c].
 Tensor adaptive_avg_pool2d(const Tensor& x, int64_t out_h, int64_t out_w);
 Tensor adaptive_max_pool2d(const Tensor& x, int64_t out_h, int64_t out_w);
-/// Mean over height and width: [n, h, w, c] -> [n, c].
+/// Mean over height and width: [n, h, w, c] -> [n, c]; f32 of bf16.
 Tensor global_avg_pool2d(const Tensor& x);
 /// Parameter-free shortcut, option A of He et al. 2015 (section 4.2): every `stride`-th pixel, the
 /// absent channels zero, half of them (rounded down) before and the rest after. [n, h, w, c] ->

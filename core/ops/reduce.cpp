@@ -6,6 +6,7 @@
 #include <apprentice/core/ops/arithmetic.h>
 #include <apprentice/core/ops/launch_internal.h>
 #include <apprentice/core/ops/shape.h>
+#include <apprentice/core/precision.h>
 #include <apprentice/kernels/reduce.h>
 
 namespace apprentice {
@@ -39,6 +40,7 @@ Split split(const Shape& shape, int axis, bool keepdim) {
 }
 Split split_all(const Tensor& x) { return split(x.shape(), 0, x.rank(), false); }
 
+/// x f32 or f64.
 Tensor reduce(const char* op, const Tensor& x, const Split& s, kernels::ReduceKind kind) {
   Tensor y = x.new_empty(s.y);
   with_float(x.dtype(), op, [&]<class T>() {
@@ -93,20 +95,20 @@ Tensor max_over(const Tensor& x, const Split& s) {
 
 }  // namespace
 
-Tensor sum(const Tensor& x) { return sum_over(x, split_all(x)); }
+Tensor sum(const Tensor& x) { return sum_over(widened(x), split_all(x)); }
 Tensor sum(const Tensor& x, int axis, bool keepdim) {
-  return sum_over(x, split(x.shape(), axis, keepdim));
+  return sum_over(widened(x), split(x.shape(), axis, keepdim));
 }
-Tensor mean(const Tensor& x) { return mean_over(x, split_all(x)); }
+Tensor mean(const Tensor& x) { return mean_over(widened(x), split_all(x)); }
 Tensor mean(const Tensor& x, int axis, bool keepdim) {
-  return mean_over(x, split(x.shape(), axis, keepdim));
+  return mean_over(widened(x), split(x.shape(), axis, keepdim));
 }
-Tensor max(const Tensor& x) { return max_over(x, split_all(x)); }
+Tensor max(const Tensor& x) { return max_over(widened(x), split_all(x)); }
 Tensor max(const Tensor& x, int axis, bool keepdim) {
-  return max_over(x, split(x.shape(), axis, keepdim));
+  return max_over(widened(x), split(x.shape(), axis, keepdim));
 }
 Tensor argmax(const Tensor& x, int axis, bool keepdim) {
-  return argmax_over(x, split(x.shape(), axis, keepdim));
+  return argmax_over(widened(x), split(x.shape(), axis, keepdim));
 }
 
 Tensor sum_to(const Tensor& x, const Shape& shape) {
@@ -117,14 +119,14 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
   const auto stretched = [&](int i) {
     return i < added || (shape[i - added] == 1 && x.size(i) != 1);
   };
-  Tensor y = x;
+  Tensor y = widened(x);
   for (int begin = 0; begin < x.rank();) {
     int end = begin;
     while (end < x.rank() && stretched(end)) ++end;
     if (end > begin) y = sum_over(y, split(y.shape(), begin, end, true));
     begin = end + 1;
   }
-  return y.reshape(shape);
+  return stored_as(y.reshape(shape), x.dtype());
 }
 
 }  // namespace apprentice

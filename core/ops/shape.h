@@ -8,7 +8,7 @@
 
 namespace apprentice {
 
-/// Rearrangements: new memory, same elements, any dtype; differentiable for f32 and f64.
+/// Rearrangements: new memory, same elements, any dtype; differentiable for f32, f64 and bf16.
 
 /// Axis i of the result is axis axes[i] of x; ShapeError unless `axes` is a permutation.
 Tensor permute(const Tensor& x, std::span<const int> axes);

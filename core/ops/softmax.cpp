@@ -4,6 +4,7 @@
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/op_samples.h>
 #include <apprentice/core/ops/launch_internal.h>
+#include <apprentice/core/precision.h>
 #include <apprentice/kernels/softmax.h>
 
 namespace apprentice {
@@ -38,10 +39,10 @@ Tensor softmax_of(const char* op, const Tensor& x, float temperature, bool logar
 }  // namespace
 
 Tensor softmax(const Tensor& x, float temperature) {
-  return softmax_of("softmax", x, temperature, false);
+  return softmax_of("softmax", widened(x), temperature, false);
 }
 Tensor log_softmax(const Tensor& x, float temperature) {
-  return softmax_of("log_softmax", x, temperature, true);
+  return softmax_of("log_softmax", widened(x), temperature, true);
 }
 
 }  // namespace apprentice

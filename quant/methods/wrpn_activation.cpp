@@ -103,11 +103,14 @@ class WrpnActivation final : public ActivationQuantizer {
  private:
   /// For saturated(): a sample is enough for a rate, and next to free.
   void count_edges(const Tensor& codes, float low, float top) {
-    using Count = kernels::CountCodes<float>;
-    counts_ = codes.new_empty({kParts});
-    sampled_ = Count::sampled(codes.numel());
-    kernels::launch<Count>({codes.flat<float>(), low, top, counts_.view<float, 1>()},
-                           current_stream(codes.device()));
+    counts_ = codes.new_empty({kParts}, Dtype::f32);
+    sampled_ = kernels::CountCodes<float>::sampled(codes.numel());
+    const auto count = [&]<class T>() {
+      kernels::launch<kernels::CountCodes<T>>({codes.flat<T>(), low, top, counts_.view<float, 1>()},
+                                              current_stream(codes.device()));
+    };
+    codes.dtype() == Dtype::bf16 ? count.template operator()<Bf16>()
+                                 : count.template operator()<float>();
   }
 
   /// The highest code, counted from the zero point.

@@ -50,6 +50,11 @@ TEST_CASE("train, distill and eval run on a device, and what they leave is read 
   INFO(student.err);
   REQUIRE(student.code == 0);
   CHECK(student.json()["steps"] == 2);
+  const Called narrow = call("distill " + (folder / "student.toml") + " --output " +
+                             (folder / "narrow") + " --set train.precision=bf16" + device);
+  INFO(narrow.err);
+  REQUIRE(narrow.code == 0);
+  CHECK(narrow.json()["steps"] == 2);
 
   // The quantized network has the same integers everywhere; losses are summed in another order.
   const std::string run = folder / "student/checkpoints/last";
