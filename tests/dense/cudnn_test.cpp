@@ -162,6 +162,61 @@ TEST_CASE("convolutions of bf16 factors with f32 results are graphs that cuDNN t
   for (const std::string& name : graph.engines()) CHECK(name.starts_with("bf16 eng"));
 }
 
+namespace {
+
+/// The convolutions of ResNet-20 and of ResNet-56, which repeats them, but for the stem.
+const Case kResNet[] = {
+    {"first stage", {512, 32, 32, 16}, 16, 3, {{1, 1}, {1, 1}}},
+    {"into the second", {512, 32, 32, 16}, 32, 3, {{2, 2}, {1, 1}}},
+    {"second stage", {512, 16, 16, 32}, 32, 3, {{1, 1}, {1, 1}}},
+    {"into the third", {512, 16, 16, 32}, 64, 3, {{2, 2}, {1, 1}}},
+    {"third stage", {512, 8, 8, 64}, 64, 3, {{1, 1}, {1, 1}}},
+};
+const Case kStem{"stem", {512, 32, 32, 3}, 16, 3, {{1, 1}, {1, 1}}};
+
+ConvProblem bf16_problem(const Case& c, ConvKind kind, Dtype x, Dtype y) {
+  ConvProblem problem = problem_of(c, kind, Precision::bf16);
+  problem.types = {x, Dtype::f32, y};
+  return problem;
+}
+
+}  // namespace
+
+TEST_CASE("what a network stores in bf16 cuDNN reads and writes so, by tensor cores") {
+  const CudnnTarget* target = h200();
+  if (!target) return;
+  for (const Case& c : kResNet)
+    for (const auto kind : {ConvKind::forward, ConvKind::backward_data}) {
+      const ConvProblem problem = bf16_problem(c, kind, Dtype::bf16, Dtype::bf16);
+      CAPTURE(c.what, problem.text());
+      std::vector<Refusal> refusals;
+      const EnginePlan plan = ConvEngines(problem, *target).first(refusals);
+      CHECK(refusals.empty());
+      CHECK(plan.factors == Factors::bf16);
+      CHECK(plan.is_whole());
+      CHECK(has_note(plan, CUDNN_NUMERICAL_NOTE_TENSOR_CORE));
+      CHECK(planned_types(problem, plan.factors)[result_of(kind)] == Dtype::bf16);
+      CHECK(plan.places == std::vector<size_t>{kX, kW, kY});
+    }
+}
+
+TEST_CASE("graphs of every storage and epilogue are such that cuDNN takes them") {
+  const CudnnTarget* target = h200();
+  if (!target) return;
+  for (const auto& [x, y] : {std::pair{Dtype::bf16, Dtype::bf16},
+                             {Dtype::f32, Dtype::bf16},
+                             {Dtype::bf16, Dtype::f32},
+                             {Dtype::f32, Dtype::f32}})
+    for (const Case* c : {&kResNet[0], &kResNet[1], &kStem})
+      for (int epilogue = 0; epilogue < 8; ++epilogue) {
+        ConvProblem problem = bf16_problem(*c, ConvKind::forward, x, y);
+        problem.bias = epilogue & 1, problem.residual = epilogue & 2, problem.relu = epilogue & 4;
+        CAPTURE(c->what, problem.text());
+        const ConvGraph graph(problem, *target, Factors::bf16);
+        for (const std::string& name : graph.engines()) CHECK(name.starts_with("bf16 eng"));
+      }
+}
+
 TEST_CASE(
     "candidates for timing are few and different, hold the first choice and are found by name") {
   const CudnnTarget* target = h200();

@@ -103,6 +103,25 @@ TEST_CASE("whatever a convolution's plan depends on is in its order and its text
   with([&](auto& a) { a.x.data = memory + 1; });
   with([&](auto& a) { a.w.data = memory + 2; });
   with([&](auto& a) { a.y.data = memory + 1; });
+  const auto narrow = [&](const auto& of) { problems.push_back(problem_of(of)); };
+  alignas(16) Bf16 short_memory[64] = {};
+  narrow(
+      Conv2d<float, Bf16, float>::Args{{short_memory, args.x.sizes}, args.w, {}, {}, args.y, {}});
+  narrow(
+      Conv2d<float, float, Bf16>::Args{args.x, args.w, {}, {}, {short_memory, args.y.sizes}, {}});
+  narrow(Conv2d<float, Bf16, Bf16>::Args{
+      {short_memory, args.x.sizes}, args.w, {}, {}, {short_memory, args.y.sizes}, {}});
+  // What follows the sums is part of a plan in bf16 only.
+  const auto bf16_with = [&](auto change) {
+    with([&](auto& a) {
+      a.precision = Precision::bf16;
+      change(a);
+    });
+  };
+  bf16_with([](auto&) {});
+  bf16_with([&](auto& a) { a.bias = {memory, {2}}; });
+  bf16_with([&](auto& a) { a.residual = args.y; });
+  bf16_with([](auto& a) { a.relu = true; });
   problems.push_back(
       problem_of(Conv2dBackwardData<float>::Args{args.y, args.w, {memory, {1, 4, 4, 2}}, {}}));
   problems.push_back(problem_of(
@@ -115,6 +134,9 @@ TEST_CASE("whatever a convolution's plan depends on is in its order and its text
         "conv2d f32 x nhwc 1x4x4x2 w ohwi 2x3x3x2 y 1x2x2x2 stride 1x1 padding 0x0 dilation 1x1 "
         "groups 1 aligned 16x16x16");
   CHECK(problems[9].alignment == std::array<int64_t, 3>{4, 16, 16});
+  Conv2d<float>::Args with_relu = args;
+  with_relu.relu = true;
+  CHECK(problem_of(with_relu).text() == problems[0].text());
 }
 
 TEST_CASE("whatever a product's plan depends on is in its order and its text") {

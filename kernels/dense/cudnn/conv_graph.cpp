@@ -7,11 +7,14 @@
 namespace apprentice::kernels::dense {
 namespace {
 
-/// By which a graph and a run name its tensors x, w, y.
-constexpr std::array<int64_t, 3> kIds{1, 2, 3};
+/// By which a graph and a run name the tensor of a place.
+constexpr int64_t id_of(size_t place) { return int64_t(place) + 1; }
+/// Tensors that are only there between two operations of a graph get the numbers from here on.
+constexpr int64_t kFirstVirtualId = 100;
 
-/// Of a tensor that is only there between two operations of a graph.
-constexpr int64_t kVirtualId = 4;
+cudnnDataType_t type_of(Dtype dtype) {
+  return dtype == Dtype::bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+}
 
 Descriptor make_tensor(const std::array<int64_t, 4>& sizes, int64_t id, int64_t alignment,
                        cudnnDataType_t type) {
@@ -21,7 +24,7 @@ Descriptor make_tensor(const std::array<int64_t, 4>& sizes, int64_t id, int64_t 
   tensor.set(CUDNN_ATTR_TENSOR_DIMENSIONS, dims.sizes);
   tensor.set(CUDNN_ATTR_TENSOR_STRIDES, dims.steps);
   tensor.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, id);
-  tensor.set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, id == kVirtualId);
+  tensor.set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, id >= kFirstVirtualId);
   tensor.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, alignment);
   tensor.finish();
   return tensor;
@@ -86,57 +89,106 @@ CudnnTarget described_target(const std::string& json) {
   return target;
 }
 
-std::array<size_t, 2> factors_of(ConvKind kind) {
-  constexpr std::array<size_t, 2> kFactors[] = {{0, 1}, {1, 2}, {0, 2}};
-  return kFactors[size_t(kind)];
+std::array<Dtype, 3> planned_types(const ConvProblem& p, Factors factors) {
+  if (factors == Factors::f32) return {Dtype::f32, Dtype::f32, Dtype::f32};
+  std::array<Dtype, 3> types{Dtype::bf16, Dtype::bf16, Dtype::bf16};
+  const size_t result = result_of(p.kind);
+  types[result] = p.types[result];
+  return types;
 }
 
 ConvGraph::ConvGraph(const ConvProblem& p, const CudnnTarget& target, Factors factors)
-    : target_(target), precision_(p.precision), factors_(factors), walk_(make_walk(p.geometry)) {
-  const std::array<int64_t, 4>* sizes[] = {&p.x, &p.w, &p.y};
-  const auto [first, second] = factors_of(p.kind);
+    : target_(target), precision_(p.precision), factors_(factors) {
+  const std::array<Dtype, 3> types = planned_types(p, factors);
+  const size_t result = result_of(p.kind);
+  // Factors of bf16 alone give bf16; f32 sums are there between two operations.
   const bool narrow = factors == Factors::bf16;
-  for (size_t i = 0; i < 3; ++i) {
-    const bool factor = i == first || i == second;
-    const auto type = narrow && factor ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
-    xwy_[i] = make_tensor(*sizes[i], narrow && !factor ? kVirtualId : kIds[i],
-                          narrow && factor ? 16 : p.alignment[i], type);
-  }
+  const bool goes_on = narrow && (types[result] == Dtype::f32 || p.bias || p.residual || p.relu);
+  std::array<cudnnBackendDescriptor_t, 3> xwy{};
+  const std::array<int64_t, 4>* sizes[] = {&p.x, &p.w, &p.y};
+  for (size_t i = 0; i < 3; ++i)
+    xwy[i] = goes_on && i == result ? between(*sizes[i]) : tensor(p, i, types[i]);
+  Descriptor walk = make_walk(p.geometry);
   const OperationNames& names = kOperations[size_t(p.kind)];
-  operation_ = Descriptor(names.type);
-  operation_.set(names.x, xwy_[0]);
-  operation_.set(names.w, xwy_[1]);
-  operation_.set(names.y, xwy_[2]);
-  operation_.set(names.walk, walk_);
-  operation_.set(names.alpha, 1.0f);
-  operation_.set(names.beta, 0.0f);
-  operation_.finish();
-  if (narrow) widen(p);
-  const cudnnBackendDescriptor_t operations[] = {operation_.raw(), widening_.raw()};
+  Descriptor operation(names.type);
+  operation.set(names.x, xwy[kX]);
+  operation.set(names.w, xwy[kW]);
+  operation.set(names.y, xwy[kY]);
+  operation.set(names.walk, keep(std::move(walk)));
+  operation.set(names.alpha, 1.0f);
+  operation.set(names.beta, 0.0f);
+  operation.finish();
+  std::vector<cudnnBackendDescriptor_t> operations{keep(std::move(operation))};
+  if (goes_on)
+    for (const auto next : follow(p, xwy[result])) operations.push_back(next);
   graph_ = Descriptor(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-  graph_.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, narrow ? 2 : 1,
-             operations);
+  graph_.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+             int64_t(operations.size()), operations.data());
   if (target.handle)
     graph_.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &target.handle);
   graph_.finish();
 }
 
-/// A convolution of bf16 factors alone gives bf16. Its f32 sums are kept by an operation behind it
-/// that passes them on.
-void ConvGraph::widen(const ConvProblem& p) {
-  const std::array<int64_t, 4>* sizes[] = {&p.x, &p.w, &p.y};
-  const auto [first, second] = factors_of(p.kind);
-  const size_t at = 3 - first - second;
-  result_ = make_tensor(*sizes[at], kIds[at], p.alignment[at], CUDNN_DATA_FLOAT);
-  identity_ = Descriptor(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
-  identity_.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_POINTWISE_IDENTITY);
-  identity_.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
-  identity_.finish();
-  widening_ = Descriptor(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
-  widening_.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, identity_);
-  widening_.set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, xwy_[at]);
-  widening_.set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, result_);
-  widening_.finish();
+cudnnBackendDescriptor_t ConvGraph::keep(Descriptor part) {
+  return parts_.emplace_back(std::move(part)).raw();
+}
+
+/// That of a place, in memory: as it lies, or a copy in `type`, which the allocator aligns.
+cudnnBackendDescriptor_t ConvGraph::tensor(const ConvProblem& p, size_t place, Dtype type) {
+  const std::array<int64_t, 4> bias{1, 1, 1, p.y[3]};
+  const std::array<int64_t, 4>* sizes[] = {&p.x, &p.w, &p.y, &bias, &p.y};
+  constexpr size_t kLikes[] = {kX, kW, kY, kW, kY};
+  const size_t like = kLikes[place];
+  places_.push_back(place);
+  return keep(make_tensor(*sizes[place], id_of(place),
+                          type == p.types[like] ? p.alignment[like] : 16, type_of(type)));
+}
+
+/// One between two operations, in f32.
+cudnnBackendDescriptor_t ConvGraph::between(const std::array<int64_t, 4>& sizes) {
+  return keep(make_tensor(sizes, kFirstVirtualId + int64_t(parts_.size()), 16, CUDNN_DATA_FLOAT));
+}
+
+/// What follows the sums of bf16 factors, the last of which writes the result: nothing but that
+/// where nothing else does.
+std::vector<cudnnBackendDescriptor_t> ConvGraph::follow(const ConvProblem& p,
+                                                        cudnnBackendDescriptor_t sums) {
+  struct Step {
+    cudnnPointwiseMode_t mode;
+    cudnnBackendDescriptor_t b;
+  };
+  std::vector<Step> steps;
+  if (p.bias) steps.push_back({CUDNN_POINTWISE_ADD, tensor(p, kBias, p.types[kW])});
+  if (p.residual) steps.push_back({CUDNN_POINTWISE_ADD, tensor(p, kResidual, p.types[kY])});
+  if (p.relu) steps.push_back({CUDNN_POINTWISE_RELU_FWD, nullptr});
+  if (steps.empty()) steps.push_back({CUDNN_POINTWISE_IDENTITY, nullptr});
+  const size_t result = result_of(p.kind);
+  const std::array<int64_t, 4>& sizes = result == kX ? p.x : result == kW ? p.w : p.y;
+  std::vector<cudnnBackendDescriptor_t> operations;
+  cudnnBackendDescriptor_t x = sums;
+  for (const Step& step : steps) {
+    const bool last = &step == &steps.back();
+    const auto y = last ? tensor(p, result, p.types[result]) : between(sizes);
+    operations.push_back(pointwise(step.mode, x, step.b, y));
+    x = y;
+  }
+  return operations;
+}
+
+cudnnBackendDescriptor_t ConvGraph::pointwise(cudnnPointwiseMode_t mode, cudnnBackendDescriptor_t x,
+                                              cudnnBackendDescriptor_t b,
+                                              cudnnBackendDescriptor_t y) {
+  Descriptor function(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
+  function.set(CUDNN_ATTR_POINTWISE_MODE, mode);
+  function.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
+  function.finish();
+  Descriptor operation(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
+  operation.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, keep(std::move(function)));
+  operation.set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x);
+  if (b) operation.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, b);
+  operation.set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y);
+  operation.finish();
+  return keep(std::move(operation));
 }
 
 bool ConvGraph::is_allowed(const Descriptor& engine) const {
@@ -182,6 +234,7 @@ EnginePlan ConvGraph::plan(const std::string& name) const {
   EnginePlan p;
   p.name = name;
   p.factors = factors_;
+  p.places = places_;
   p.engine = Descriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
   p.engine.set(CUDNN_ATTR_ENGINE_OPERATION_GRAPH, graph_);
   p.engine.set(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, wanted.engine);
@@ -214,12 +267,18 @@ EnginePlan ConvGraph::plan(const std::string& name) const {
   return p;
 }
 
-void execute(const EnginePlan& plan, cudnnHandle_t handle, std::array<void*, 3> xwy,
+void execute(const EnginePlan& plan, cudnnHandle_t handle, const ConvAddresses& memory,
              void* workspace) {
+  std::vector<int64_t> ids;
+  std::vector<void*> addresses;
+  for (const size_t place : plan.places) {
+    ids.push_back(id_of(place));
+    addresses.push_back(memory[place]);
+  }
   Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-  pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, kIds);
-  pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, int64_t(xwy.size()),
-           xwy.data());
+  pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, int64_t(ids.size()), ids.data());
+  pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, int64_t(addresses.size()),
+           addresses.data());
   pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
   pack.finish();
   check_cudnn(cudnn().execute(handle, plan.plan.raw(), pack.raw()), "cudnnBackendExecute");

@@ -16,10 +16,15 @@ struct CudnnTarget {
 };
 CudnnTarget described_target(const std::string& json);
 
-/// As what cuDNN gets the two factors of a problem; what it computes is f32.
+/// As what cuDNN gets the two factors of a problem.
 enum class Factors : uint8_t { f32, bf16 };
-/// Which of x, w and y they are.
-std::array<size_t, 2> factors_of(ConvKind kind);
+/// As what it gets x, w and y then: what it computes is f32 beside f32 factors, and beside bf16
+/// ones what its memory holds. Where this is not what memory holds, the runner converts.
+std::array<Dtype, 3> planned_types(const ConvProblem& problem, Factors factors);
+
+/// The memory that a plan reads or writes, by these places.
+enum ConvPlace : size_t { kX, kW, kY, kBias, kResidual };
+using ConvAddresses = std::array<void*, 5>;
 
 /// An algorithm of cuDNN for one problem, ready to run.
 struct EnginePlan {
@@ -27,9 +32,15 @@ struct EnginePlan {
   Descriptor engine, config, plan;
   int64_t workspace = 0;  ///< bytes that a run needs
   Factors factors = Factors::f32;
+  std::vector<size_t> places;  ///< ConvPlace of each tensor that it names
+
+  /// Does it do what follows the sums?
+  bool is_whole() const { return factors == Factors::bf16; }
 };
 
-/// A convolution or one of its gradients as a graph of cuDNN, and cuDNN's engines for it.
+/// A convolution or one of its gradients as a graph of cuDNN, and cuDNN's engines for it. Beside
+/// bf16 factors the graph goes on with the bias, the residual and the ReLU of a forward, in f32, and
+/// rounds once, where it writes; beside f32 factors it has the sums alone.
 ///
 /// Engines go by name, "eng70 k2=4 k18=0" or "bf16 eng7": the number of the engine and its knobs,
 /// which mean the same wherever version, device and problem are the same, and what the factors are.
@@ -52,13 +63,20 @@ class ConvGraph {
   void propose(cudnnBackendHeurMode_t mode, std::vector<std::string>& names) const;
   bool is_allowed(const Descriptor& engine) const;
 
-  void widen(const ConvProblem& problem);
+  cudnnBackendDescriptor_t keep(Descriptor part);
+  cudnnBackendDescriptor_t tensor(const ConvProblem& problem, size_t place, Dtype type);
+  cudnnBackendDescriptor_t between(const std::array<int64_t, 4>& sizes);
+  std::vector<cudnnBackendDescriptor_t> follow(const ConvProblem& problem,
+                                               cudnnBackendDescriptor_t sums);
+  cudnnBackendDescriptor_t pointwise(cudnnPointwiseMode_t mode, cudnnBackendDescriptor_t x,
+                                     cudnnBackendDescriptor_t b, cudnnBackendDescriptor_t y);
 
   const CudnnTarget& target_;
   Precision precision_;
   Factors factors_;
-  std::array<Descriptor, 3> xwy_;
-  Descriptor walk_, operation_, result_, identity_, widening_, graph_;
+  std::vector<size_t> places_;
+  std::vector<Descriptor> parts_;  ///< what graph_ is made of
+  Descriptor graph_;
 };
 
 /// What the names of engines for such factors begin with.
@@ -66,8 +84,8 @@ constexpr std::string_view prefix_of(Factors factors) {
   return factors == Factors::bf16 ? "bf16 " : "";
 }
 
-/// Runs the plan in the handle's stream: x, w and y as in ConvProblem, the factors as planned.
-void execute(const EnginePlan& plan, cudnnHandle_t handle, std::array<void*, 3> xwy,
+/// Runs the plan in the handle's stream; memory of the planned types, those of its places.
+void execute(const EnginePlan& plan, cudnnHandle_t handle, const ConvAddresses& memory,
              void* workspace);
 
 }  // namespace apprentice::kernels::dense

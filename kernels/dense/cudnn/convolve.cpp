@@ -32,12 +32,9 @@ struct Session {
 /// Runs plans for one problem in memory of the stream's.
 class Runner {
  public:
-  Runner(const Session& session, const ConvProblem& problem, std::array<const void*, 3> xwy,
+  Runner(const Session& session, const ConvProblem& problem, const ConvMemory& memory,
          Stream stream)
-      : session_(session), problem_(problem), stream_(stream) {
-    // cuDNN takes all alike; it writes to what it computes alone.
-    for (size_t i = 0; i < xwy.size(); ++i) xwy_[i] = const_cast<void*>(xwy[i]);
-  }
+      : session_(session), problem_(problem), memory_(memory), stream_(stream) {}
 
   void run(const EnginePlan& plan) const {
     const StreamGuard owner(stream_);
@@ -45,12 +42,19 @@ class Runner {
     std::optional<Buffer> workspace;
     if (plan.workspace > 0) workspace.emplace(size_t(plan.workspace), stream_.device);
     void* const scratch = workspace ? workspace->data() : nullptr;
-    if (plan.factors == Factors::f32) return execute(plan, session_.target.handle, xwy_, scratch);
-    auto xwy = xwy_;
-    const auto [first, second] = factors_of(problem_.kind);
-    const auto narrow_first = narrowed(first), narrow_second = narrowed(second);
-    xwy[first] = narrow_first->data(), xwy[second] = narrow_second->data();
-    execute(plan, session_.target.handle, xwy, scratch);
+    ConvAddresses memory = addresses();
+    const auto types = planned_types(problem_, plan.factors);
+    const size_t result = result_of(problem_.kind);
+    std::array<std::unique_ptr<Buffer>, 3> copies;
+    for (size_t i = 0; i < copies.size(); ++i) {
+      if (types[i] == problem_.types[i]) continue;
+      copies[i] = std::make_unique<Buffer>(size_t(numel(i)) * size_of(types[i]), stream_.device);
+      if (i != result) convert(memory[i], problem_.types[i], copies[i]->data(), numel(i));
+      memory[i] = copies[i]->data();
+    }
+    execute(plan, session_.target.handle, memory, scratch);
+    if (!plan.is_whole()) finish(static_cast<float*>(memory[result]));
+    if (copies[result]) convert(memory[result], types[result], addresses()[result], numel(result));
   }
   /// The fastest; nothing if none can run. Those that cannot are added to `refusals`.
   std::optional<size_t> fastest_of(const std::vector<EnginePlan>& plans,
@@ -66,22 +70,49 @@ class Runner {
   }
 
  private:
-  /// A copy of a factor in bf16.
-  std::unique_ptr<Buffer> narrowed(size_t which) const {
-    const std::array<int64_t, 4>* sizes[] = {&problem_.x, &problem_.w, &problem_.y};
-    const auto [a, b, c, d] = *sizes[which];
-    const int64_t n = a * b * c * d;
-    auto copy = std::make_unique<Buffer>(size_t(n) * sizeof(Bf16), stream_.device);
-    launch_own<Convert<float, Bf16>>(
-        {{static_cast<const float*>(xwy_[which]), {n}}, {static_cast<Bf16*>(copy->data()), {n}}},
-        stream_);
-    return copy;
+  /// cuDNN takes all alike; it writes to what it computes alone.
+  ConvAddresses addresses() const {
+    const auto [x, w, y] = memory_.xwy;
+    return {const_cast<void*>(x), const_cast<void*>(w), const_cast<void*>(y),
+            const_cast<float*>(memory_.bias), const_cast<void*>(memory_.residual)};
+  }
+  int64_t numel(size_t place) const {
+    const auto [a, b, c, d] = place == kX ? problem_.x : place == kW ? problem_.w : problem_.y;
+    return a * b * c * d;
+  }
+  /// `from`, of such a type, as the other of f32 and bf16.
+  void convert(const void* from, Dtype type, void* to, int64_t n) const {
+    if (type == Dtype::f32)
+      launch_own<Convert<float, Bf16>>(
+          {{static_cast<const float*>(from), {n}}, {static_cast<Bf16*>(to), {n}}}, stream_);
+    else
+      launch_own<Convert<Bf16, float>>(
+          {{static_cast<const Bf16*>(from), {n}}, {static_cast<float*>(to), {n}}}, stream_);
+  }
+  /// What follows the sums of a forward, on them.
+  void finish(float* y) const {
+    const int64_t n = numel(kY), out = problem_.y[3], rows = n / out;
+    if (memory_.bias) map_rows<functions::add>(y, out, memory_.bias, 0, y, rows, out, stream_);
+    if (memory_.residual) {
+      std::optional<Buffer> wide;
+      const void* residual = memory_.residual;
+      if (problem_.types[kY] == Dtype::bf16) {
+        wide.emplace(size_t(n) * sizeof(float), stream_.device);
+        convert(residual, Dtype::bf16, wide->data(), n);
+        residual = wide->data();
+      }
+      map_rows<functions::add>(y, out, static_cast<const float*>(residual), out, y, rows, out,
+                               stream_);
+    }
+    if (!memory_.relu) return;
+    const View1<float> all{y, {n}};
+    launch_own<MapUnary<functions::relu, float>>({all, {}, all, 0, 0}, stream_);
   }
 
   const Session& session_;
   const ConvProblem& problem_;
+  const ConvMemory& memory_;
   Stream stream_;
-  std::array<void*, 3> xwy_{};
 };
 
 /// The plan that the cache names; nothing if it names none that can be made.
@@ -132,12 +163,12 @@ const EnginePlan& plan_of(Session& session, const ConvProblem& problem, const Ru
 
 }  // namespace
 
-void cudnn_convolve(const ConvProblem& problem, std::array<const void*, 3> xwy, Stream stream) try {
+void cudnn_convolve(const ConvProblem& problem, const ConvMemory& memory, Stream stream) try {
   use_gpu(stream.device.index);
   Session& session = session_of<Session>(stream.device.index);
   check_cudnn(cudnn().set_stream(session.target.handle, static_cast<cudaStream_t>(stream.handle)),
               "cudnnSetStream");
-  const Runner runner(session, problem, xwy, stream);
+  const Runner runner(session, problem, memory, stream);
   runner.run(plan_of(session, problem, runner, stream));
 } catch (const DeviceError& error) {
   throw DeviceError(

@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <tuple>
 
 #include <apprentice/kernels/dense/plans/conv2d_problem_internal.h>
@@ -10,7 +11,7 @@ namespace {
 auto fields(const ConvProblem& p) {
   const Conv2dGeometry& g = p.geometry;
   return std::tie(p.kind, p.precision, p.x, p.w, p.y, g.stride, g.padding, g.dilation, g.groups,
-                  p.alignment);
+                  p.alignment, p.types, p.bias, p.residual, p.relu);
 }
 
 template <size_t N>
@@ -20,16 +21,9 @@ std::string joined(const std::array<int64_t, N>& values) {
   return text;
 }
 
-ConvProblem problem(ConvKind kind, Precision precision, const Conv2dGeometry& geometry,
-                    const View4<const float>& x, const View4<const float>& w,
-                    const View4<const float>& y) {
-  return {kind,
-          precision,
-          x.sizes,
-          w.sizes,
-          y.sizes,
-          geometry,
-          {alignment_of(x.data), alignment_of(w.data), alignment_of(y.data)}};
+/// "1x4x4x2", "1x4x4x2 bf16".
+std::string described(const std::array<int64_t, 4>& sizes, Dtype dtype) {
+  return joined(sizes) + (dtype == Dtype::f32 ? "" : fmt::format(" {}", name_of(dtype)));
 }
 
 }  // namespace
@@ -39,20 +33,31 @@ bool operator<(const ConvProblem& a, const ConvProblem& b) { return fields(a) < 
 std::string ConvProblem::text() const {
   constexpr const char* kNames[] = {"conv2d", "conv2d_backward_data", "conv2d_backward_weight"};
   return fmt::format(
-      "{} {} x nhwc {} w ohwi {} y {} stride {} padding {} dilation {} groups {} aligned {}",
-      kNames[size_t(kind)], name_of(precision), joined(x), joined(w), joined(y),
-      joined(geometry.stride), joined(geometry.padding), joined(geometry.dilation), geometry.groups,
-      joined(alignment));
+      "{} {} x nhwc {} w ohwi {} y {} stride {} padding {} dilation {} groups {} aligned {}{}{}{}",
+      kNames[size_t(kind)], name_of(precision), described(x, types[0]), described(w, types[1]),
+      described(y, types[2]), joined(geometry.stride), joined(geometry.padding),
+      joined(geometry.dilation), geometry.groups, joined(alignment), bias ? " bias" : "",
+      residual ? " residual" : "", relu ? " relu" : "");
 }
 
-ConvProblem problem_of(const Conv2d<float>::Args& a) {
-  return problem(ConvKind::forward, a.precision, a.geometry, a.x, a.w, a.y);
+size_t result_of(ConvKind kind) {
+  constexpr std::array<size_t, 3> kResults{2, 0, 1};
+  return kResults[size_t(kind)];
 }
-ConvProblem problem_of(const Conv2dBackwardData<float>::Args& a) {
-  return problem(ConvKind::backward_data, a.precision, a.geometry, a.grad_x, a.w, a.grad_y);
+
+ConvProblem make_problem(ConvKind kind, Precision precision, const Conv2dGeometry& geometry,
+                         const ConvTensor& x, const ConvTensor& w, const ConvTensor& y) {
+  ConvProblem p{kind, precision, x.sizes, w.sizes, y.sizes, geometry};
+  p.alignment = {alignment_of(x.data), alignment_of(w.data), alignment_of(y.data)};
+  p.types = {x.dtype, w.dtype, y.dtype};
+  return p;
 }
-ConvProblem problem_of(const Conv2dBackwardWeight<float>::Args& a) {
-  return problem(ConvKind::backward_weight, a.precision, a.geometry, a.x, a.grad_w, a.grad_y);
+
+void add_epilogue(ConvProblem& p, const void* bias, const void* residual, bool relu) {
+  if (p.precision != Precision::bf16) return;
+  p.bias = bias, p.residual = residual, p.relu = relu;
+  p.alignment[1] = std::min(p.alignment[1], alignment_of(bias));
+  p.alignment[2] = std::min(p.alignment[2], alignment_of(residual));
 }
 
 PlanarDims planar_dims(const std::array<int64_t, 4>& sizes) {

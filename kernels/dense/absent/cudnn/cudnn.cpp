@@ -6,7 +6,7 @@ namespace apprentice::kernels::dense {
 std::string cudnn_status() { return APPRENTICE_CUDNN_STATUS; }
 std::string cudnn_problem() { return "built without cuDNN, " + cudnn_status(); }
 
-void cudnn_convolve(const ConvProblem&, std::array<const void*, 3>, Stream) {
+void cudnn_convolve(const ConvProblem&, const ConvMemory&, Stream) {
   throw DeviceError(cudnn_problem());
 }
 
