@@ -83,8 +83,7 @@ Tensor ConvBn2d::sums(const Scaled& x, const Tensor& data, int64_t max_code,
     const int64_t largest = terms * x.max_code * max_code;
     const bool integers = max_code <= kMostInteger && largest < kIntegerLimit;
     // Another device takes its integer kernels wherever they go: they are the faster ones there.
-    const bool rather_integers =
-        !x.data.device().is_cpu() && integers && x.max_code <= kMostByte && o.groups == 1;
+    const bool rather_integers = !x.data.device().is_cpu() && integers && x.max_code <= kMostByte;
     if (largest < kExactLimit && !rather_integers)
       return conv2d(x.data, data, {}, conv_->geometry());
     check<ConfigError>(integers,
