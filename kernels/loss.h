@@ -7,13 +7,15 @@
 
 namespace apprentice::kernels {
 
-/// Cross-entropy of rows against hard labels or rows of probabilities t, at a temperature T:
+/// Cross-entropy of rows against hard labels, probabilities or a teacher, t, at a temperature T:
 ///   p = softmax(logits / T),  loss[i] = -sum_c t[i,c] log p[i,c]
 ///   grad[i,c] = (p[i,c] sum_j t[i,j] - t[i,c]) / T, that is d loss[i] / d logits[i,c]
-///   hard labels: t = (1 - smoothing) onehot(label) + smoothing / classes
+///   labels: t = (1 - smoothing) onehot(label) + smoothing / classes
+///   teacher: t = softmax(teacher / T) as the Softmax kernel gives it, in the same pass
 ///   logits  [n, classes]
 ///   labels  [n], inside [0, classes) (not checked here), or absent
-///   targets [n, classes], or absent; exactly one of both is there
+///   targets [n, classes], or absent
+///   teacher [n, classes], logits, or absent; exactly one of the three is there
 ///   loss    [n]
 ///   grad    [n, classes], or absent; may be logits
 template <class T>
@@ -23,6 +25,7 @@ struct SoftmaxCrossEntropy {
     View2<const T> logits;
     View1<const int64_t> labels;
     View2<const T> targets;
+    View2<const T> teacher;
     double smoothing = 0;
     double temperature = 1;
     View1<T> loss;

@@ -15,32 +15,81 @@ struct SmoothedLabel {
   float own, other;
 };
 
-template <class Team>
+/// The targets of labels. Row::own is the label, in [0, classes) or not; 0 where there is none.
+struct LabelTargets {
+  static constexpr bool kOfMassOne = true;
+  SoftmaxCrossEntropy<float>::Args args;
+  SmoothedLabel label;
+
+  struct Row {
+    int64_t own;
+    SmoothedLabel label;
+    SIMT_FN float operator()(int64_t j) const { return j == own ? label.own : label.other; }
+  };
+  template <class Team>
+  SIMT_FN Row row(int64_t i, int64_t, float) const {
+    return {args.labels.data[i], label};
+  }
+};
+/// Targets that are given.
+struct GivenTargets {
+  static constexpr bool kOfMassOne = false;
+  SoftmaxCrossEntropy<float>::Args args;
+
+  struct Row {
+    int64_t own;
+    const float* targets;
+    SIMT_FN float operator()(int64_t j) const { return targets[j]; }
+  };
+  template <class Team>
+  SIMT_FN Row row(int64_t i, int64_t n, float) const {
+    return {0, args.targets.data + i * n};
+  }
+};
+/// Targets that a teacher's logits make.
+struct TaughtTargets {
+  static constexpr bool kOfMassOne = false;
+  SoftmaxCrossEntropy<float>::Args args;
+
+  struct Row {
+    int64_t own;
+    const float* teacher;
+    RowSoftmax softmax;
+    SIMT_FN float operator()(int64_t j) const { return std::exp(softmax.logarithm(teacher[j])); }
+  };
+  template <class Team>
+  SIMT_FN Row row(int64_t i, int64_t n, float inv_temperature) const {
+    const float* teacher = args.teacher.data + i * n;
+    return {0, teacher, row_softmax<Team>(teacher, n, inv_temperature)};
+  }
+};
+
+template <class Team, class Targets>
 SIMT_KERNEL_BOUNDS(kTeamBlock, 4)
-softmax_cross_entropy_kernel(SoftmaxCrossEntropy<float>::Args args, float inv_temperature,
-                             SmoothedLabel label) {
+softmax_cross_entropy_kernel(Targets targets, float inv_temperature) {
+  const auto& args = targets.args;
   const int64_t n = args.logits.size(1);
   for (int64_t row = Team::first_row(); row < args.logits.size(0); row += Team::row_step()) {
     const float* logits = args.logits.data + row * n;
-    const float* targets = args.targets ? args.targets.data + row * n : nullptr;
-    const int64_t own = targets ? 0 : args.labels.data[row];
+    const auto target = targets.template row<Team>(row, n, inv_temperature);
     const RowSoftmax p = row_softmax<Team>(logits, n, inv_temperature);
     double mass = 1;
-    if (targets) {
+    if constexpr (!Targets::kOfMassOne) {
       mass = 0;
-      for (int64_t j = Team::rank(); j < n; j += Team::kThreads) mass += double(targets[j]);
+      for (int64_t j = Team::rank(); j < n; j += Team::kThreads) mass += double(target(j));
       mass = Team::sum(mass);
     }
     double loss = 0;
     for (int64_t j = Team::rank(); j < n; j += Team::kThreads) {
-      const float t = targets ? targets[j] : j == own ? label.own : label.other;
+      const float t = target(j);
       const float log_p = p.logarithm(logits[j]);
       if (t != 0) loss -= double(t) * double(log_p);
       if (args.grad)
         args.grad.data[row * n + j] = (std::exp(log_p) * float(mass) - t) * inv_temperature;
     }
     loss = Team::sum(loss);
-    const bool is_class = own >= 0 && own < n;  // the host cannot look without waiting
+    // The host cannot look at labels without waiting.
+    const bool is_class = target.own >= 0 && target.own < n;
     if (Team::rank() == 0) args.loss.data[row] = is_class ? float(loss) : NAN;
   }
 }
@@ -109,10 +158,18 @@ inline void softmax_cross_entropy(const SoftmaxCrossEntropy<float>::Args& args,
                                   simt::Stream stream) {
   const double other = args.smoothing / double(args.logits.size(1));
   const SmoothedLabel label{float(1 - args.smoothing + other), float(other)};
-  for_rows(args.logits, [&]<class Team>(Team, unsigned blocks) {
-    simt::launch(softmax_cross_entropy_kernel<Team>, blocks, kTeamBlock, 0, stream, args,
-                 float(1 / args.temperature), label);
-  });
+  const auto run = [&]<class Targets>(const Targets& targets) {
+    for_rows(args.logits, [&]<class Team>(Team, unsigned blocks) {
+      simt::launch(softmax_cross_entropy_kernel<Team, Targets>, blocks, kTeamBlock, 0, stream,
+                   targets, float(1 / args.temperature));
+    });
+  };
+  if (args.teacher)
+    run(TaughtTargets{args});
+  else if (args.targets)
+    run(GivenTargets{args});
+  else
+    run(LabelTargets{args, label});
 }
 
 inline void kl_divergence(const KlDivergence<float>::Args& args, simt::Stream stream) {

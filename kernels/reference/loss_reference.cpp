@@ -10,6 +10,20 @@
 namespace apprentice::kernels {
 namespace {
 
+/// softmax(x[row] / temperature), each rounded as the Softmax kernel rounds it.
+template <class T>
+void softmax(View2<const T> x, int64_t row, double temperature, std::vector<double>& y) {
+  double top = -std::numeric_limits<double>::infinity(), sum = 0;
+  y.resize(size_t(x.size(1)));
+  for (size_t j = 0; j < y.size(); ++j) {
+    y[j] = double(x(row, j)) / temperature;
+    top = std::max(top, y[j]);
+  }
+  for (double z : y) sum += std::exp(z - top);
+  const double log_sum = std::log(sum);
+  for (double& z : y) z = double(T(std::exp(z - top - log_sum)));
+}
+
 /// log softmax(x[row] / temperature).
 template <class T>
 void log_softmax(View2<const T> x, int64_t row, double temperature, std::vector<double>& y) {
@@ -26,10 +40,12 @@ void log_softmax(View2<const T> x, int64_t row, double temperature, std::vector<
 template <class T>
 void softmax_cross_entropy(const typename SoftmaxCrossEntropy<T>::Args& a) {
   const int64_t classes = a.logits.size(1);
-  std::vector<double> log_p;
+  std::vector<double> log_p, taught;
   for (int64_t row = 0; row < a.logits.size(0); ++row) {
     log_softmax(a.logits, row, a.temperature, log_p);
+    if (a.teacher) softmax(a.teacher, row, a.temperature, taught);
     const auto target = [&](int64_t c) {
+      if (a.teacher) return taught[size_t(c)];
       if (a.targets) return double(a.targets(row, c));
       return (a.labels(row) == c ? 1 - a.smoothing : 0.0) + a.smoothing / double(classes);
     };

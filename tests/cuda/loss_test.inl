@@ -2,6 +2,7 @@
 
 #include <apprentice/kernels/kernel_table.h>
 #include <apprentice/kernels/cuda/loss.cuh>
+#include <apprentice/kernels/cuda/softmax.cuh>
 
 namespace apprentice {
 namespace {
@@ -132,6 +133,35 @@ KERNEL_TEST_CASE("the cross-entropy of probabilities and its gradient are those 
           check_close("gradient", got.grad, expected.grad,
                       [&](size_t) { return 2 * (log_error(n) + 7 * kUnit); });
         });
+  }
+}
+
+KERNEL_TEST_CASE(
+    "the cross-entropy of a teacher's logits is that of its probabilities, bit for bit") {
+  for (const Problem& p : kProblems) {
+    const auto [rows, n] = p;
+    const auto device = [](const std::vector<float>& values) {
+      return simt::Buffer<float>::from(values);
+    };
+    const auto logits = device(eighths(rows, n, 7)), teacher = device(eighths(rows, n, 8));
+    const simt::Buffer<float> probabilities(size_t(rows * n)), grad(size_t(rows * n)),
+        loss(static_cast<size_t>(rows));
+    const double temperature = 3;
+    kernels::SIMT_NS::softmax(
+        {{teacher.data(), {rows, n}}, {probabilities.data(), {rows, n}}, temperature, false},
+        nullptr);
+    SoftmaxCrossEntropy<float>::Args args;
+    args.logits = {logits.data(), {rows, n}};
+    args.loss = {loss.data(), {rows}}, args.grad = {grad.data(), {rows, n}};
+    args.temperature = temperature;
+    args.targets = {probabilities.data(), {rows, n}};
+    kernels::SIMT_NS::softmax_cross_entropy(args, nullptr);
+    const Result of_probabilities{loss.values(), grad.values()};
+    args.targets = {}, args.teacher = {teacher.data(), {rows, n}};
+    kernels::SIMT_NS::softmax_cross_entropy(args, nullptr);
+    CAPTURE(rows, n);
+    CHECK(loss.values() == of_probabilities.loss);
+    CHECK(grad.values() == of_probabilities.grad);
   }
 }
 

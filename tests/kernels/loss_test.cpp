@@ -70,6 +70,28 @@ TEST_CASE("softmax_cross_entropy's gradient is the slope of its loss, hard and s
   }
 }
 
+TEMPLATE_TEST_CASE("cross-entropy with a teacher's logits is that with its softmax, bit for bit",
+                   "", float, double) {
+  Random random(11);
+  const int64_t n = 7;
+  std::vector<TestType> x, teacher, soft(size_t(2 * n));
+  for (const double v : doubles(random, 2 * n, -3, 3)) x.push_back(TestType(v));
+  for (const double v : doubles(random, 2 * n, -9, 9)) teacher.push_back(TestType(v));
+  launch<Softmax<TestType>>({{teacher.data(), {2, n}}, {soft.data(), {2, n}}, 3, false});
+  const auto run = [&](bool logits) {
+    std::vector<TestType> loss(2), grad(size_t(2 * n));
+    typename SoftmaxCrossEntropy<TestType>::Args a;
+    a.logits = {x.data(), {2, n}}, a.loss = {loss.data(), {2}}, a.grad = {grad.data(), {2, n}};
+    a.temperature = 3;
+    if (logits) a.teacher = {teacher.data(), {2, n}};
+    if (!logits) a.targets = {soft.data(), {2, n}};
+    launch<SoftmaxCrossEntropy<TestType>>(a);
+    loss.insert(loss.end(), grad.begin(), grad.end());
+    return loss;
+  };
+  CHECK(run(true) == run(false));
+}
+
 TEST_CASE(
     "the gradients of kl_divergence, cosine_loss and squared_error are slopes of their losses") {
   const auto seed = GENERATE(range(0u, 8u));
