@@ -247,12 +247,13 @@ class Trainer {
     if (state_.epoch < recipe_.train.epochs) stop_if_asked();
   }
 
-  /// Share of zero codes of each layer, and a warning where training by low bits goes wrong.
+  /// What the codes of each layer are like, and a warning where training by low bits goes wrong.
   void report_health() {
     const std::vector<quant::LayerHealth> layers = quant::health(*student_);
     Event event = event_of("quant");
     for (const quant::LayerHealth& layer : layers) {
       if (layer.zeros >= 0) event.fields.emplace_back(layer.layer + ".zeros", layer.zeros);
+      if (layer.flips >= 0) event.fields.emplace_back(layer.layer + ".flips", layer.flips);
       if (layer.saturated >= 0)
         event.fields.emplace_back(layer.layer + ".saturated", layer.saturated);
     }

@@ -13,10 +13,20 @@ namespace apprentice::distill {
 namespace {
 
 constexpr const char* kOptimizerFile = "optimizer.safetensors";
+/// Before the network's name: what its quantizers have counted since a line of the log told of it.
+constexpr const char* kFlips = "flips.";
 
 /// The student's file is the one that every verb takes.
 std::string file_of(const Trained& trained) {
   return (trained.name == "student" ? std::string("model") : trained.name) + ".safetensors";
+}
+
+/// Those whose names begin with `prefix`, without it.
+nn::StateDict below(const std::string& prefix, const nn::StateDict& tensors) {
+  nn::StateDict own;
+  for (const auto& [name, tensor] : tensors)
+    if (name.rfind(prefix, 0) == 0) own[name.substr(prefix.size())] = tensor;
+  return own;
 }
 
 /// Parameters of equal rules share a group.
@@ -108,6 +118,8 @@ std::vector<std::string> TrainingState::write(const std::string& folder) const {
     quant::save_model(folder + "/" + names.back(), *trained_[i].network, infos_[i]);
     for (auto& [name, tensor] : optimizers_[i]->state())
       optimizers.tensors[trained_[i].name + "." + name] = tensor;
+    for (auto& [layer, counts] : quant::flip_counts(*trained_[i].network))
+      optimizers.tensors[kFlips + trained_[i].name + "." + layer] = counts;
   }
   names.push_back(kOptimizerFile);
   save_state(folder + "/" + kOptimizerFile, optimizers);
@@ -122,10 +134,8 @@ void TrainingState::read(const std::string& folder) {
   make_optimizers();
   for (size_t i = 0; i < trained_.size(); ++i) {
     const std::string prefix = trained_[i].name + ".";
-    nn::StateDict own;
-    for (const auto& [name, tensor] : optimizers.tensors)
-      if (name.rfind(prefix, 0) == 0) own[name.substr(prefix.size())] = tensor;
-    optimizers_[i]->load_state(own);
+    optimizers_[i]->load_state(below(prefix, optimizers.tensors));
+    quant::load_flip_counts(*trained_[i].network, below(kFlips + prefix, optimizers.tensors));
   }
 }
 

@@ -252,4 +252,20 @@ std::vector<LayerHealth> health(nn::Module& model) {
   return all;
 }
 
+nn::StateDict flip_counts(nn::Module& model) {
+  nn::StateDict counts;
+  for (const Layer& layer : layers(model))
+    if (const auto quantizer = layer.weights(); quantizer && quantizer->flip_counts().defined())
+      counts[layer.name] = quantizer->flip_counts();
+  return counts;
+}
+
+void load_flip_counts(nn::Module& model, const nn::StateDict& counts) {
+  if (counts.empty()) return;
+  quantize_all(quantized_layers(layers(model)));
+  nn::StateDict now = flip_counts(model);
+  for (auto& [name, tensor] : now)
+    if (const auto it = counts.find(name); it != counts.end()) tensor.copy_from(it->second);
+}
+
 }  // namespace apprentice::quant

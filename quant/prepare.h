@@ -70,10 +70,15 @@ struct LayerHealth {
   float scale = 0;       ///< the smallest; 0 without a weight quantizer
   std::optional<float> scale_negative{};  ///< that of the negative codes, where they have their own
   /// Part of the codes that a step gave another sign, as the mean of the steps since the last
-  /// health() of this process; -1 where there was none.
+  /// health(); -1 where there was none.
   double flips = -1;
 };
 /// Waits for the device of the model.
 std::vector<LayerHealth> health(nn::Module& model);
+/// What is counted for the flips of the next health(), by layer, sharing memory: for checkpoints.
+nn::StateDict flip_counts(nn::Module& model);
+/// Goes on from such counts: quantizes the weights, for the next step to compare with. Layers that
+/// have no quantizer now are left out.
+void load_flip_counts(nn::Module& model, const nn::StateDict& counts);
 
 }  // namespace apprentice::quant

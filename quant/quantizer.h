@@ -60,6 +60,9 @@ class WeightQuantizer : public nn::Parametrization,
   /// Which part of the codes has changed its sign (-, 0, +) in a pass, as the mean of those since
   /// the last call; -1 if there was none. Waits for the device.
   double take_flips() const;
+  /// What it counts for that since, [2] i64 as kernels::QuantizeWeights says, sharing memory;
+  /// undefined before the first pass.
+  Tensor flip_counts() const { return made_.flips; }
   /// The largest |w - dequantize(quantize(w))| that the rule allows, element by element, in exact
   /// arithmetic; rounding to f32 adds at most 4 ulp of max(|w|, scale).
   virtual Tensor error_bound(const Tensor& w) const = 0;

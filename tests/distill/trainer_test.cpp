@@ -124,6 +124,7 @@ TEST_CASE("a run leaves its recipe, logs, checkpoints and result") {
   CHECK(std::count(log.begin(), log.end(), '\n') == 11);
   const std::string events = read_file(run + "/log.jsonl");
   CHECK(events.find("\"layer1.0.conv1.zeros\":0.") != std::string::npos);
+  CHECK(events.find("\"layer1.0.conv1.flips\":0.") != std::string::npos);
   CHECK(events.find("\"layer1.0.conv1.weight.lr_scale\":") != std::string::npos);
   CHECK(events.find("cat/7.jpg: torn") != std::string::npos);
   CHECK(verify_checkpoint(last(run)).step == 10);
