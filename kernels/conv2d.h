@@ -39,7 +39,8 @@ struct Conv2dGeometry {
 /// without it 3x3 windows may go by Winograd's F(4x4, 3x3), which rounds more
 /// (winograd_error_bound). `precision` allows to round x and w first.
 /// Weights and bias are of T, x of X, y and residual of Y: T, or bf16 beside T = f32
-/// (kernels/types.h), where y is what f32 would be, rounded once. An exact one has Y = T.
+/// (kernels/types.h), where y is what f32 would be, rounded once; a kernel that stores the sums
+/// before it adds bias and residual rounds those, too. An exact one has Y = T.
 template <class T, class X = T, class Y = X>
 struct Conv2d {
   static constexpr std::string_view name = "conv2d", types = layer_types_of<T, X, Y>;

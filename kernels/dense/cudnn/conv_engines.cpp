@@ -34,7 +34,8 @@ ConvEngines::ConvEngines(const ConvProblem& problem, const CudnnTarget& target)
     : plain_(problem, target) {
   if (problem.precision != Precision::bf16) return;
   try {
-    narrow_.emplace(problem, target, Factors::bf16);
+    narrow_.emplace_back(problem, target, Factors::bf16);
+    if (problem.has_epilogue()) narrow_.emplace_back(problem, target, Factors::bf16_sums);
   } catch (const DeviceError& error) {
     narrow_problem_ = error.what();  // a shape that cuDNN does not take in bf16
   }
@@ -44,10 +45,12 @@ std::vector<EnginePlan> ConvEngines::first_plans(size_t most_narrow, size_t most
                                                  std::vector<Refusal>& refusals) const {
   std::vector<EnginePlan> plans;
   const size_t refused_before = refusals.size();
-  if (narrow_) add_plans(*narrow_, most_narrow, plans, refusals);
-  if (!plans.empty() && most == 0) return plans;
+  for (const ConvGraph& graph : narrow_) {
+    add_plans(graph, most_narrow, plans, refusals);
+    if (!plans.empty() && most == 0) return plans;
+  }
   if (!narrow_problem_.empty()) refusals.push_back({"bf16 factors", narrow_problem_});
-  if (narrow_ && plans.empty() && refusals.size() == refused_before)
+  if (!narrow_.empty() && plans.empty() && refusals.size() == refused_before)
     refusals.push_back({"bf16 factors", "cuDNN proposes no engine that may be used"});
   add_plans(plain_, most == 0 ? 1 : most, plans, refusals);
   const bool told = refusals.size() > refused_before;
@@ -65,8 +68,9 @@ std::vector<EnginePlan> ConvEngines::candidates(std::vector<Refusal>& refusals) 
 }
 
 EnginePlan ConvEngines::plan(const std::string& name) const {
-  const bool narrow = narrow_ && name.starts_with(prefix_of(Factors::bf16));
-  return narrow ? narrow_->plan(name) : plain_.plan(name);
+  for (const ConvGraph& graph : narrow_)
+    if (name.starts_with(prefix_of(graph.factors()))) return graph.plan(name);
+  return plain_.plan(name);
 }
 
 }  // namespace apprentice::kernels::dense

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,7 +10,8 @@ namespace apprentice::kernels::dense {
 
 /// Every way in which cuDNN may compute a problem in the precision that it allows. Where that is
 /// bf16, TF32 is allowed too: some problems need it, as bf16 engines take certain shapes only, and
-/// some are faster by it, as nothing is converted.
+/// some are faster by it. What follows the sums of a forward an engine may do itself or leave to us:
+/// those that do it are compiled for the device when they are planned, which may fail.
 class ConvEngines {
  public:
   ConvEngines(const ConvProblem& problem, const CudnnTarget& target);
@@ -30,8 +30,8 @@ class ConvEngines {
                                       std::vector<Refusal>& refusals) const;
 
   ConvGraph plain_;
-  std::optional<ConvGraph> narrow_;
-  std::string narrow_problem_;  ///< why bf16 is allowed and cannot be, or ""
+  std::vector<ConvGraph> narrow_;  ///< of bf16 factors, the most promising first
+  std::string narrow_problem_;     ///< why bf16 is allowed and cannot be, or ""
 };
 
 }  // namespace apprentice::kernels::dense

@@ -102,8 +102,8 @@ ConvGraph::ConvGraph(const ConvProblem& p, const CudnnTarget& target, Factors fa
   const std::array<Dtype, 3> types = planned_types(p, factors);
   const size_t result = result_of(p.kind);
   // Factors of bf16 alone give bf16; f32 sums are there between two operations.
-  const bool narrow = factors == Factors::bf16;
-  const bool goes_on = narrow && (types[result] == Dtype::f32 || p.bias || p.residual || p.relu);
+  const bool wide = factors != Factors::f32 && types[result] == Dtype::f32;
+  const bool goes_on = wide || (factors == Factors::bf16 && p.has_epilogue());
   std::array<cudnnBackendDescriptor_t, 3> xwy{};
   const std::array<int64_t, 4>* sizes[] = {&p.x, &p.w, &p.y};
   for (size_t i = 0; i < 3; ++i)
@@ -158,9 +158,11 @@ std::vector<cudnnBackendDescriptor_t> ConvGraph::follow(const ConvProblem& p,
     cudnnBackendDescriptor_t b;
   };
   std::vector<Step> steps;
-  if (p.bias) steps.push_back({CUDNN_POINTWISE_ADD, tensor(p, kBias, p.types[kW])});
-  if (p.residual) steps.push_back({CUDNN_POINTWISE_ADD, tensor(p, kResidual, p.types[kY])});
-  if (p.relu) steps.push_back({CUDNN_POINTWISE_RELU_FWD, nullptr});
+  const bool whole = factors_ == Factors::bf16;
+  if (whole && p.bias) steps.push_back({CUDNN_POINTWISE_ADD, tensor(p, kBias, p.types[kW])});
+  if (whole && p.residual)
+    steps.push_back({CUDNN_POINTWISE_ADD, tensor(p, kResidual, p.types[kY])});
+  if (whole && p.relu) steps.push_back({CUDNN_POINTWISE_RELU_FWD, nullptr});
   if (steps.empty()) steps.push_back({CUDNN_POINTWISE_IDENTITY, nullptr});
   const size_t result = result_of(p.kind);
   const std::array<int64_t, 4>& sizes = result == kX ? p.x : result == kW ? p.w : p.y;

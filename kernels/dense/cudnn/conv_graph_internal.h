@@ -16,8 +16,12 @@ struct CudnnTarget {
 };
 CudnnTarget described_target(const std::string& json);
 
-/// As what cuDNN gets the two factors of a problem.
-enum class Factors : uint8_t { f32, bf16 };
+/// As what cuDNN gets the two factors of a problem, and whether its graph goes on with what follows
+/// the sums of a forward:
+///   f32        the sums alone
+///   bf16       all of it, in f32, and one rounding where it writes
+///   bf16_sums  the sums alone, which it stores as the output's memory holds them
+enum class Factors : uint8_t { f32, bf16, bf16_sums };
 /// As what it gets x, w and y then: what it computes is f32 beside f32 factors, and beside bf16
 /// ones what its memory holds. Where this is not what memory holds, the runner converts.
 std::array<Dtype, 3> planned_types(const ConvProblem& problem, Factors factors);
@@ -38,9 +42,7 @@ struct EnginePlan {
   bool is_whole() const { return factors == Factors::bf16; }
 };
 
-/// A convolution or one of its gradients as a graph of cuDNN, and cuDNN's engines for it. Beside
-/// bf16 factors the graph goes on with the bias, the residual and the ReLU of a forward, in f32, and
-/// rounds once, where it writes; beside f32 factors it has the sums alone.
+/// A convolution or one of its gradients as a graph of cuDNN, and cuDNN's engines for it.
 ///
 /// Engines go by name, "eng70 k2=4 k18=0" or "bf16 eng7": the number of the engine and its knobs,
 /// which mean the same wherever version, device and problem are the same, and what the factors are.
@@ -58,6 +60,7 @@ class ConvGraph {
   std::vector<std::string> engines() const;
   /// DeviceError if there is no such engine here or it may not be used.
   EnginePlan plan(const std::string& name) const;
+  Factors factors() const { return factors_; }
 
  private:
   void propose(cudnnBackendHeurMode_t mode, std::vector<std::string>& names) const;
@@ -81,7 +84,8 @@ class ConvGraph {
 
 /// What the names of engines for such factors begin with.
 constexpr std::string_view prefix_of(Factors factors) {
-  return factors == Factors::bf16 ? "bf16 " : "";
+  constexpr std::string_view kPrefixes[] = {"", "bf16 ", "sums of bf16 "};
+  return kPrefixes[size_t(factors)];
 }
 
 /// Runs the plan in the handle's stream; memory of the planned types, those of its places.

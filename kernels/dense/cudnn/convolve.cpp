@@ -7,6 +7,7 @@
 #include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
 #include <apprentice/base/stream.h>
+#include <apprentice/kernels/bias_relu.h>
 #include <apprentice/kernels/convert.h>
 #include <apprentice/kernels/dense/cuda/on_device_internal.h>
 #include <apprentice/kernels/dense/cudnn/conv_engines_internal.h>
@@ -53,7 +54,7 @@ class Runner {
       memory[i] = copies[i]->data();
     }
     execute(plan, session_.target.handle, memory, scratch);
-    if (!plan.is_whole()) finish(static_cast<float*>(memory[result]));
+    if (!plan.is_whole()) finish(memory[result], types[result]);
     if (copies[result]) convert(memory[result], types[result], addresses()[result], numel(result));
   }
   /// The fastest; nothing if none can run. Those that cannot are added to `refusals`.
@@ -89,24 +90,26 @@ class Runner {
       launch_own<Convert<Bf16, float>>(
           {{static_cast<const Bf16*>(from), {n}}, {static_cast<float*>(to), {n}}}, stream_);
   }
-  /// What follows the sums of a forward, on them.
-  void finish(float* y) const {
-    const int64_t n = numel(kY), out = problem_.y[3], rows = n / out;
-    if (memory_.bias) map_rows<functions::add>(y, out, memory_.bias, 0, y, rows, out, stream_);
-    if (memory_.residual) {
-      std::optional<Buffer> wide;
-      const void* residual = memory_.residual;
-      if (problem_.types[kY] == Dtype::bf16) {
-        wide.emplace(size_t(n) * sizeof(float), stream_.device);
-        convert(residual, Dtype::bf16, wide->data(), n);
-        residual = wide->data();
-      }
-      map_rows<functions::add>(y, out, static_cast<const float*>(residual), out, y, rows, out,
-                               stream_);
+  /// What follows the sums of a forward, on them, which are stored as `type`.
+  void finish(void* sums, Dtype type) const {
+    if (!memory_.bias && !memory_.residual && !memory_.relu) return;
+    std::optional<Buffer> copy;
+    const void* residual = memory_.residual;
+    if (residual && problem_.types[kY] != type) {
+      copy.emplace(size_t(numel(kY)) * size_of(type), stream_.device);
+      convert(residual, problem_.types[kY], copy->data(), numel(kY));
+      residual = copy->data();
     }
-    if (!memory_.relu) return;
-    const View1<float> all{y, {n}};
-    launch_own<MapUnary<functions::relu, float>>({all, {}, all, 0, 0}, stream_);
+    const auto run = [&]<class Y>() {
+      const int64_t out = problem_.y[3];
+      const std::array<int64_t, 2> sizes{numel(kY) / out, out};
+      launch_own<BiasRelu<float, Y>>({{static_cast<Y*>(sums), sizes},
+                                      {memory_.bias, {out}},
+                                      {static_cast<const Y*>(residual), sizes},
+                                      memory_.relu},
+                                     stream_);
+    };
+    type == Dtype::bf16 ? run.template operator()<Bf16>() : run.template operator()<float>();
   }
 
   const Session& session_;

@@ -27,6 +27,7 @@ struct ConvProblem {
   /// What follows the sums of a forward, where a plan may do that, too: beside bf16 factors.
   bool bias = false, residual = false, relu = false;
 
+  bool has_epilogue() const { return bias || residual || relu; }
   /// For errors, and for keys of the plan cache.
   std::string text() const;
   friend bool operator<(const ConvProblem& a, const ConvProblem& b);
