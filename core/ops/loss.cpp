@@ -82,6 +82,26 @@ double part_of(const char* op, int64_t n) {
   return 1 / double(n);
 }
 
+/// Cross-entropy with targets [n, classes], which `set(args, rows of them)` takes.
+template <class Set>
+Tensor cross_entropy_of_rows(const char* op, const Tensor& given, const Tensor& targets,
+                             float temperature, Set set) {
+  const Tensor logits = widened(given), wide_targets = widened(targets);
+  check_logits(op, logits, temperature);
+  check_alike(op, logits, wide_targets);
+  Rows rows(logits);
+  with_float(logits.dtype(), op, [&]<class T>() {
+    typename kernels::SoftmaxCrossEntropy<T>::Args args;
+    args.logits = rows.of<T>(logits);
+    set(args, rows.of<T>(wide_targets));
+    args.temperature = double(temperature);
+    args.loss = rows.loss_view<T>();
+    args.grad = rows.grad_view<T>();
+    launch_beside<kernels::SoftmaxCrossEntropy<T>>(logits, args);
+  });
+  return finish(op, rows, logits, part_of(op, logits.size(0)));
+}
+
 }  // namespace
 
 Tensor cross_entropy(const Tensor& given, const Tensor& labels, float smoothing,
@@ -106,21 +126,14 @@ Tensor cross_entropy(const Tensor& given, const Tensor& labels, float smoothing,
                 is_sum ? 1 : part_of("cross_entropy", logits.size(0)));
 }
 
-Tensor soft_cross_entropy(const Tensor& given, const Tensor& targets, float temperature) {
-  const Tensor logits = widened(given), probabilities = widened(targets);
-  check_logits("soft_cross_entropy", logits, temperature);
-  check_alike("soft_cross_entropy", logits, probabilities);
-  Rows rows(logits);
-  with_float(logits.dtype(), "soft_cross_entropy", [&]<class T>() {
-    typename kernels::SoftmaxCrossEntropy<T>::Args args;
-    args.logits = rows.of<T>(logits);
-    args.targets = rows.of<T>(probabilities);
-    args.temperature = double(temperature);
-    args.loss = rows.loss_view<T>();
-    args.grad = rows.grad_view<T>();
-    launch_beside<kernels::SoftmaxCrossEntropy<T>>(logits, args);
-  });
-  return finish("soft_cross_entropy", rows, logits, part_of("soft_cross_entropy", logits.size(0)));
+Tensor soft_cross_entropy(const Tensor& logits, const Tensor& probabilities, float temperature) {
+  return cross_entropy_of_rows("soft_cross_entropy", logits, probabilities, temperature,
+                               [](auto& args, const auto& rows) { args.targets = rows; });
+}
+
+Tensor taught_cross_entropy(const Tensor& student, const Tensor& teacher, float temperature) {
+  return cross_entropy_of_rows("taught_cross_entropy", student, teacher, temperature,
+                               [](auto& args, const auto& rows) { args.teacher = rows; });
 }
 
 Tensor kl_divergence(const Tensor& of_student, const Tensor& of_teacher, float temperature) {
@@ -211,6 +224,10 @@ APPRENTICE_UNIT(loss) {
     return loss_samples(
         logits, some_probabilities, [](auto& x, auto& t) { return soft_cross_entropy(x, t, 2); },
         rng);
+  });
+  op_samples().add("taught_cross_entropy", [=](Rng& rng) {
+    return loss_samples(
+        logits, some_values, [](auto& x, auto& t) { return taught_cross_entropy(x, t, 2); }, rng);
   });
   op_samples().add("kl_divergence", [=](Rng& rng) {
     return loss_samples(
