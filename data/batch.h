@@ -21,6 +21,20 @@ struct Batch {
   Batch to(Device device) const;
 };
 
+/// A batch that its device has yet to make: all that this takes lies there (Loader::make).
+struct Draft {
+  std::vector<int64_t> ids;  ///< as in Batch
+  int64_t epoch = 0, index = 0;
+  Tensor request;    ///< of a set that lies on the device, [2 + n] i64: seed, epoch, ids
+  Tensor x, labels;  ///< of any other: the batch's own
+
+  int64_t size() const { return int64_t(ids.size()); }
+  /// The same in memory of its own, copied in the current stream.
+  Draft clone() const;
+  /// Becomes `other`, of as many samples and of the same kind, in its own memory.
+  void copy_from(const Draft& other);
+};
+
 /// Samples `ids` of `set`, in that order, on the CPU, as the loader would give them in `epoch`
 /// under `seed`. Error if an id is not in the set or its label is no class; ShapeError if the sizes
 /// of the set do not agree.

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
 #include <apprentice/base/runtime.h>
 #include <apprentice/data/resident_set.h>
@@ -57,9 +58,27 @@ class Loader::Impl {
     changed_.notify_all();
   }
 
-  std::optional<Batch> next() {
-    std::optional<Batch> batch = next_prepared();
-    if (batch) batch = batch->to(options_.device);
+  std::optional<Draft> next_draft() {
+    const MemoryLabel label("batch");
+    if (resident_) return next_request();
+    const std::optional<Batch> batch = next_prepared();
+    if (!batch) return std::nullopt;
+    const Batch there = batch->to(options_.device);
+    return Draft{.ids = there.ids,
+                 .epoch = there.epoch,
+                 .index = there.index,
+                 .request = {},
+                 .x = there.x,
+                 .labels = there.labels};
+  }
+
+  Batch make(const Draft& draft) const {
+    const MemoryLabel label("batch");
+    Batch batch = resident_ ? resident_->make_requested(draft.request, options_.augmentation)
+                            : Batch{.x = draft.x, .labels = draft.labels, .ids = {}};
+    batch.ids = draft.ids;
+    batch.epoch = draft.epoch;
+    batch.index = draft.index;
     return batch;
   }
 
@@ -74,6 +93,24 @@ class Loader::Impl {
     std::exception_ptr error;
     bool done = false;
   };
+
+  std::optional<Draft> next_request() {
+    if (!order_ || cursor_.batch >= batches()) return std::nullopt;
+    Draft draft{.ids = ids_of(*order_, cursor_.batch),
+                .epoch = cursor_.epoch,
+                .index = cursor_.batch,
+                .request = {},
+                .x = {},
+                .labels = {}};
+    draft.request = resident_->request(draft.ids, options_.seed, cursor_.epoch);
+    ++cursor_.batch;
+    return draft;
+  }
+
+  std::vector<int64_t> ids_of(const std::vector<int64_t>& order, int64_t batch) const {
+    const auto [begin, end] = sampler_.range(batch);
+    return {order.begin() + begin, order.begin() + end};
+  }
 
   std::optional<Batch> next_prepared() {
     if (!order_ || cursor_.batch >= batches()) return std::nullopt;
@@ -96,11 +133,8 @@ class Loader::Impl {
   }
 
   Batch prepare(const std::vector<int64_t>& order, Cursor at) const {
-    const auto [begin, end] = sampler_.range(at.batch);
-    const std::vector<int64_t> ids(order.begin() + begin, order.begin() + end);
-    Batch batch = resident_
-                      ? resident_->make_batch(ids, options_.augmentation, options_.seed, at.epoch)
-                      : make_batch(*set_, ids, options_.augmentation, options_.seed, at.epoch);
+    Batch batch =
+        make_batch(*set_, ids_of(order, at.batch), options_.augmentation, options_.seed, at.epoch);
     batch.index = at.batch;
     return batch;
   }
@@ -159,7 +193,12 @@ Loader::~Loader() = default;
 const ImageSet& Loader::set() const { return impl_->set(); }
 int64_t Loader::batches_per_epoch() const { return impl_->batches(); }
 void Loader::start(int64_t epoch, int64_t first_batch) { impl_->start(epoch, first_batch); }
-std::optional<Batch> Loader::next() { return impl_->next(); }
+std::optional<Draft> Loader::next_draft() { return impl_->next_draft(); }
+Batch Loader::make(const Draft& draft) const { return impl_->make(draft); }
+std::optional<Batch> Loader::next() {
+  const std::optional<Draft> draft = next_draft();
+  return draft ? std::optional(make(*draft)) : std::nullopt;
+}
 Cursor Loader::cursor() const { return impl_->cursor(); }
 
 }  // namespace apprentice::data

@@ -50,6 +50,11 @@ class Loader {
   /// The next batch, or nothing at the end of the epoch (and before the first start()). An error in
   /// a worker is thrown here, in its batch's turn.
   std::optional<Batch> next();
+  /// next() in two halves. The first gives its device what the batch is made from; the second makes
+  /// it there in the current stream, of any draft of this loader, and may be recorded
+  /// (base/graph.h): then launches make whatever batch lies in the draft's memory.
+  std::optional<Draft> next_draft();
+  Batch make(const Draft& draft) const;
   /// Where next() will go on: save it, start() there later. After the last batch of an epoch it is
   /// the beginning of the next.
   Cursor cursor() const;

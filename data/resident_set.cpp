@@ -6,7 +6,6 @@
 #include <apprentice/base/error.h>
 #include <apprentice/base/runtime.h>
 #include <apprentice/data/batch_internal.h>
-#include <apprentice/kernels/kernel_table.h>
 
 namespace apprentice::data {
 namespace {
@@ -55,30 +54,29 @@ ResidentSet::ResidentSet(std::shared_ptr<const ImageSet> set, Device device)
 Batch ResidentSet::make_batch(const std::vector<int64_t>& ids, const Augmentation& augmentation,
                               uint64_t seed, int64_t epoch) const {
   if (device_.is_cpu()) return data::make_batch(*set_, ids, augmentation, seed, epoch);
-  check_samples(*set_, ids);
-  // Key and ids go in one copy.
-  std::vector<int64_t> request{int64_t(seed), epoch};
-  request.insert(request.end(), ids.begin(), ids.end());
-  Tensor there = Tensor::empty({int64_t(request.size())}, Dtype::i64, device_);
-  const Stream stream = current_stream(device_);
-  copy_bytes(there.bytes(), device_, request.data(), {}, request.size() * sizeof(int64_t), stream);
+  Batch batch = make_requested(request(ids, seed, epoch), augmentation);
+  batch.ids = ids;
+  batch.epoch = epoch;
+  return batch;
+}
+
+Tensor ResidentSet::request(const std::vector<int64_t>& ids, uint64_t seed, int64_t epoch) const {
+  return make_request(*set_, ids, seed, epoch, device_);
+}
+
+Batch ResidentSet::make_requested(const Tensor& request, const Augmentation& augmentation) const {
+  check<DeviceError>(!device_.is_cpu() && request.device() == device_,
+                     "data: samples of a set on {} asked for on {}, expected one device other than "
+                     "the CPU",
+                     device_.str(), request.device().str());
   // The set is of the stream that it was copied in.
   for (const Tensor* part : {&pixels_, &labels_})
     if (part->numel() > 0)
-      device_allocator(device_).used_in(const_cast<std::byte*>(part->bytes()), stream);
-  Batch batch = empty_batch(*set_, ids, epoch, device_);
-  const int64_t* numbers = std::as_const(there).flat<int64_t>().data;
-  kernels::launch<kernels::AugmentImages>({.pixels = std::as_const(pixels_).view<uint8_t, 4>(),
-                                           .labels = std::as_const(labels_).view<int64_t, 1>(),
-                                           .key = {numbers, {2}},
-                                           .ids = {numbers + 2, {int64_t(ids.size())}},
-                                           .mean = set_->normalization.mean,
-                                           .deviation = set_->normalization.deviation,
-                                           .augmentation = augmentation,
-                                           .x = batch.x.view<float, 4>(),
-                                           .y = batch.labels.view<int64_t, 1>()},
-                                          stream);
-  return batch;
+      device_allocator(device_).used_in(const_cast<std::byte*>(part->bytes()),
+                                        current_stream(device_));
+  return data::make_requested(
+      *set_, {.pixels = pixels_.view<uint8_t, 4>(), .labels = labels_.view<int64_t, 1>()}, request,
+      augmentation);
 }
 
 }  // namespace apprentice::data

@@ -20,9 +20,14 @@ class ResidentSet {
 
   const ImageSet& set() const { return *set_; }
   Device device() const { return device_; }
-  /// As data::make_batch, on the device in its current stream; does not wait.
+  /// As data::make_batch, on the device in its current stream; does not wait. The same in two
+  /// halves below.
   Batch make_batch(const std::vector<int64_t>& ids, const Augmentation& augmentation = {},
                    uint64_t seed = 0, int64_t epoch = 0) const;
+  /// Says on the device which samples a batch shall have (Draft::request). Error as make_batch.
+  Tensor request(const std::vector<int64_t>& ids, uint64_t seed, int64_t epoch) const;
+  /// Makes what was asked for, x and labels: one launch, so it may be recorded (base/graph.h).
+  Batch make_requested(const Tensor& request, const Augmentation& augmentation) const;
 
  private:
   std::shared_ptr<const ImageSet> set_;

@@ -10,7 +10,7 @@
 namespace apprentice::distill {
 
 /// Something worth telling. What happens in the training loop is also a line of log.jsonl: "train",
-/// "eval", "quant", "checkpoint", "resumed", "stopped", "failed", "warning".
+/// "eval", "quant", "checkpoint", "resumed", "stopped", "failed", "warning", "graph", "memory".
 struct Event {
   using Value = std::variant<int64_t, double, std::string>;
   std::string kind;

@@ -26,13 +26,18 @@ struct LossTerm {
   double weight = 0;
 };
 
-/// What one step has made; the trainer runs backward() on the loss and moves the trained networks.
-/// All of it lies where the batch does, so that the host need not wait for a device to make it.
+/// What one step has made; the trainer calls run_backward() and moves the trained networks. All of
+/// it lies where the batch does, so that the host need not wait for a device to make it.
 struct StepResult {
   Tensor loss;                  ///< scalar, in the graph: the sum of weight * value
   std::vector<LossTerm> terms;  ///< in a fixed order
   Tensor correct;               ///< [1] f32: rows of the batch that the student got right
+  /// Brings the gradients of the loss to the trained networks; empty: loss.backward() does.
+  std::function<void()> backward{};
 };
+
+/// Brings the gradients of the loss to the trained networks, once, and forgets what that took.
+void run_backward(StepResult& result);
 
 /// A network that a method trains, with an optimizer of its own.
 struct Trained {
@@ -56,12 +61,20 @@ class Method {
   virtual ~Method() = default;
   /// The networks that backward() reaches and the optimizers move; the student first.
   virtual std::vector<Trained> trained() const = 0;
-  /// Forwards and losses of one batch. Trained networks are in training mode.
-  virtual StepResult step(const data::Batch& batch, const StepInfo& info) = 0;
+  /// What step() needs of a batch in which no trained network has a part, say the logits of a
+  /// frozen one; not in the graph. Another device than the CPU is asked for it a step early, in a
+  /// stream beside the step before.
+  virtual std::vector<Tensor> ahead(const data::Batch& /*batch*/) { return {}; }
+  /// Forwards and losses of one batch; `ahead` is what ahead() gave for it. Trained networks are in
+  /// training mode.
+  virtual StepResult step(const data::Batch& batch, const std::vector<Tensor>& ahead,
+                          const StepInfo& info) = 0;
   /// Does step() give a device the same work for every batch of a size, whatever `info` is, from
-  /// the batch's tensors alone (its ids are those of another batch)? Then the trainer may record a
-  /// step once and launch it from then on (base/graph.h).
+  /// the tensors that it is given alone (ids and epoch of the batch are those of another one)? Then
+  /// the trainer may record a step once and launch it from then on (base/graph.h).
   virtual bool recordable() const { return false; }
+  /// The same of ahead(), which then is a part of that record; else it is called before each step.
+  virtual bool ahead_recordable() const { return false; }
 };
 
 using MethodFactory = std::function<std::unique_ptr<Method>(const MethodSetup& setup)>;

@@ -28,6 +28,11 @@ Tensor correct_count(const Tensor& logits, const Tensor& labels) {
 Metrics evaluate(const std::function<Tensor(const Tensor&)>& forward, const data::ImageSet& set,
                  const EvaluateOptions& options) {
   check(options.batch > 0, "evaluate: batch is {}, expected at least 1", options.batch);
+  const data::ResidentSet* resident = options.resident;
+  check(!resident || (&resident->set() == &set && resident->device() == options.device),
+        "evaluate: the resident set is '{}' on {}, expected '{}' on {}",
+        resident ? resident->set().name : "", resident ? resident->device().str() : "", set.name,
+        options.device.str());
   const NoGrad no_grad;
   const MemoryLabel label("evaluation");
   const int64_t images = options.images > 0 ? std::min(options.images, set.count) : set.count;
@@ -37,7 +42,8 @@ Metrics evaluate(const std::function<Tensor(const Tensor&)>& forward, const data
   while (metrics.images < images) {
     std::vector<int64_t> ids(size_t(std::min(options.batch, images - metrics.images)));
     std::iota(ids.begin(), ids.end(), metrics.images);
-    const data::Batch batch = data::make_batch(set, ids).to(options.device);
+    const data::Batch batch =
+        resident ? resident->make_batch(ids) : data::make_batch(set, ids).to(options.device);
     const Tensor logits = forward(batch.x);
     loss += cross_entropy(logits, batch.labels, 0, Reduction::sum).item();
     metrics.correct += int64_t(correct_count(logits, batch.labels).item());

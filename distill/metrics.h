@@ -5,6 +5,7 @@
 #include <apprentice/base/device.h>
 #include <apprentice/data/batch.h>
 #include <apprentice/data/dataset.h>
+#include <apprentice/data/resident_set.h>
 #include <apprentice/nn/module.h>
 
 namespace apprentice::distill {
@@ -26,12 +27,15 @@ struct EvaluateOptions {
   int64_t batch = 256;
   int64_t images = 0;  ///< the first so many; 0: all
   Device device = {};  ///< where `forward` takes its images
+  /// The set on that device, which makes the batches there; null: they are made here and copied.
+  const data::ResidentSet* resident = nullptr;
   /// Called after each batch with its logits and the images done so far; false ends the evaluation.
   std::function<bool(const data::Batch& batch, const Tensor& logits, int64_t done)> on_batch;
 };
 
 /// Runs `forward` (images [n, h, w, c] -> logits) over the set in its order, without augmentation,
-/// under NoGrad. The loss is summed in double.
+/// under NoGrad. The loss is summed in double. Error if the resident set is another one, or
+/// elsewhere.
 Metrics evaluate(const std::function<Tensor(const Tensor&)>& forward, const data::ImageSet& set,
                  const EvaluateOptions& options = {});
 /// The same for a network, on its own device: put into eval mode for the time, and back into its

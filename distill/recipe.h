@@ -25,7 +25,7 @@ struct Recipe {
   struct Data {
     std::string name = "cifar10";           ///< name or path of the data set
     std::string augment = "shift_mirror";   ///< "shift_mirror" or "none"
-    bool resident = true;                   ///< does the training set lie on the run's device?
+    bool resident = true;                   ///< do the images lie on the run's device?
     std::string on_bad_sample = "replace";  ///< a damaged image is an "error", or "replace"d
     int64_t train_images = 0;               ///< the first so many images only; 0: all
     int64_t test_images = 0;

@@ -1,34 +1,47 @@
 #include <apprentice/distill/step_graph_internal.h>
 
-#include <apprentice/base/device_allocator.h>
-
 namespace apprentice::distill {
 
-StepResult StepGraph::run(const data::Batch& batch,
-                          const std::function<StepResult(const data::Batch&)>& work) {
-  if (batch.size() != batch_) return work(batch);
-  if (before_ < kStepsBefore) {
-    ++before_;
-    return work(batch);
+bool StepGraph::takes(const data::Draft& draft) {
+  if (draft.size() != options_.batch) return false;
+  if (before_ == kStepsBefore) return true;
+  ++before_;
+  return false;
+}
+
+void StepGraph::put(const data::Draft& draft, const StepInputs& inputs) {
+  if (!graph_) record(draft, inputs);
+  inputs_.copy_from(inputs);
+  holds_inputs_ = true;
+}
+
+StepResult StepGraph::launch(const data::Draft* next) {
+  if (next) next_.copy_from(*next);
+  graph_->launch(current_stream(options_.device));
+  // Without a next one it has made the inputs of whatever draft lies there.
+  holds_inputs_ = next != nullptr;
+  if (next) {
+    inputs_.batch.ids = next->ids;
+    inputs_.batch.epoch = next->epoch;
+    inputs_.batch.index = next->index;
   }
-  if (!graph_) record(batch, work);
-  inputs_.x.copy_from(batch.x);
-  inputs_.labels.copy_from(batch.labels);
-  graph_->launch(current_stream(device_));
   ++launches_;
   return result_;
 }
 
-void StepGraph::record(const data::Batch& batch,
-                       const std::function<StepResult(const data::Batch&)>& work) {
-  inputs_ = batch;
-  inputs_.x = batch.x.new_empty(batch.x.shape());
-  inputs_.labels = batch.labels.new_empty(batch.labels.shape());
-  // The steps so far keep blocks for a stream that has little use for them from now on.
-  device_allocator(device_).release_cached();
-  graph_.emplace(device_, [&] {
-    result_ = work(inputs_);
+void StepGraph::record(const data::Draft& draft, const StepInputs& inputs) {
+  {
+    const MemoryLabel label("batch");
+    inputs_ = inputs.new_empty();
+    if (options_.ahead) next_ = draft.clone();
+  }
+  // The steps so far keep blocks for streams that have little use for them from now on.
+  device_allocator(options_.device).release_cached();
+  graph_.emplace(options_.device, [&] {
+    Stepped stepped = work_(inputs_, options_.ahead ? &next_ : nullptr);
+    result_ = std::move(stepped.result);
     result_.loss = result_.loss.detach();
+    if (stepped.next) inputs_.copy_from(*stepped.next);
   });
 }
 

@@ -7,37 +7,96 @@
 
 namespace apprentice::distill {
 
-StepRunner::StepRunner(Method& method, TrainingState& networks, const Options& options)
+StepRunner::StepRunner(Method& method, TrainingState& networks, const data::Loader& loader,
+                       const Options& options)
     : method_(method),
       networks_(networks),
+      loader_(loader),
       options_(options),
+      beside_(options.device),
       first_(options.first),
       next_(options.first) {
-  if (!options.device.is_cpu() && options.graph && method.recordable())
-    graph_.emplace(options.device, options.batch);
+  if (options.device.is_cpu() || !options.graph || !method.recordable()) return;
+  graph_.emplace(
+      StepGraph::Options{
+          .device = options.device, .batch = options.batch, .ahead = method.ahead_recordable()},
+      [this](const StepInputs& inputs, const data::Draft* next) { return step(inputs, next); });
 }
 
-void StepRunner::run(const data::Batch& batch, const StepInfo& info, float lr) {
+void StepRunner::run(const data::Draft& draft, const data::Draft* next, const StepInfo& info,
+                     float lr) {
   info_ = info;
   networks_.prepare_step(lr);
-  const auto look = [&](const StepResult& result) { note(result, batch.size()), read_values(); };
-  if (options_.device.is_cpu())
-    compute(batch, look);
-  else if (graph_)
-    note(graph_->run(batch, [this](const data::Batch& b) { return compute(b); }), batch.size());
-  else
-    note(compute(batch), batch.size());
+  const int64_t images = draft.size();
+  if (options_.device.is_cpu()) {
+    compute(make(draft), [&](const StepResult& result) { note(result, images), read_values(); });
+  } else if (graph_ && graph_->takes(draft)) {
+    note(launch(draft, next), images);
+  } else {
+    const StepInputs inputs = take_inputs(draft);
+    Stepped stepped = step(inputs, next);
+    made_ = std::move(stepped.next);
+    note(stepped.result, images);
+  }
   next_ = info.step + 1;
 }
 
+StepInputs StepRunner::make(const data::Draft& draft) {
+  const PrecisionGuard precision(options_.precision);
+  StepInputs inputs{loader_.make(draft), {}};
+  inputs.ahead = method_.ahead(inputs.batch);
+  return inputs;
+}
+
+StepInputs StepRunner::make_beside(const data::Draft& draft) {
+  const StreamGuard there(beside_.get());
+  return make(draft);
+}
+
+/// Those made beside an earlier step, if they are of this one.
+StepInputs StepRunner::take_inputs(const data::Draft& draft) {
+  const std::optional<StepInputs> made = std::exchange(made_, std::nullopt);
+  if (made && made->are_of(draft)) return *made;
+  beside_.fork();
+  StepInputs inputs = make_beside(draft);
+  beside_.join();
+  return inputs;
+}
+
+Stepped StepRunner::step(const StepInputs& inputs, const data::Draft* next) {
+  Stepped stepped;
+  beside_.fork();
+  if (next) stepped.next = make_beside(*next);
+  stepped.result = compute(inputs);
+  beside_.join();
+  return stepped;
+}
+
+/// What the graph cannot make of the next step is made beside its launch.
+StepResult StepRunner::launch(const data::Draft& draft, const data::Draft* next) {
+  if (!graph_->holds(draft)) graph_->put(draft, take_inputs(draft));
+  const bool within = next && graph_->makes(*next);
+  beside_.fork();
+  if (next && !within) made_ = make_beside(*next);
+  StepResult result = graph_->launch(within ? next : nullptr);
+  beside_.join();
+  return result;
+}
+
 /// All that a step computes. `on_loss` is called before anything depends on the loss.
-StepResult StepRunner::compute(const data::Batch& batch,
+StepResult StepRunner::compute(const StepInputs& inputs,
                                const std::function<void(const StepResult&)>& on_loss) {
   const PrecisionGuard precision(options_.precision);
-  const MemoryLabel label("training step");
-  StepResult result = method_.step(batch, info_);
+  StepResult result = [&] {
+    const MemoryLabel label("activations");
+    return method_.step(inputs.batch, inputs.ahead, info_);
+  }();
   if (on_loss) on_loss(result);
-  result.loss.backward();
+  {
+    const MemoryLabel label("gradients");
+    run_backward(result);
+  }
+  const MemoryLabel label("update");
   networks_.note_gradients();
   if (on_loss) {
     next_ = info_.step + 1;

@@ -6,15 +6,14 @@
 
 #include <apprentice/base/error.h>
 #include <apprentice/base/files.h>
-#include <apprentice/base/text.h>
 #include <apprentice/data/loader.h>
-#include <apprentice/distill/health.h>
+#include <apprentice/data/resident_set.h>
+#include <apprentice/distill/reports_internal.h>
 #include <apprentice/distill/resume.h>
 #include <apprentice/distill/run_folder.h>
 #include <apprentice/distill/step_log_internal.h>
 #include <apprentice/distill/step_runner_internal.h>
 #include <apprentice/nn/schedule.h>
-#include <apprentice/quant/prepare.h>
 
 namespace apprentice::distill {
 
@@ -46,17 +45,19 @@ class Trainer {
     check(loader_.batches_per_epoch() > 0, "train: the training set '{}' is empty",
           parts.train->name);
     open_folder();
-    runner_.emplace(*method_, networks_,
+    if (!options_.device.is_cpu() && recipe_.data.resident)
+      resident_test_.emplace(test_, options_.device);
+    runner_.emplace(*method_, networks_, loader_,
                     StepRunner::Options{.device = options_.device,
                                         .precision = parse_precision(recipe_.train.precision),
                                         .graph = options_.graph,
                                         .batch = recipe_.train.batch,
                                         .first = state_.step});
     if (state_.step > 0) return;  // a run that goes on has said it
-    report_rules();
-    report_device();
-    report_bad_samples(*parts.train);
-    report_bad_samples(*parts.test);
+    emit(learning_rate_report(*student_));
+    emit(device_report(recipe_, options_.device, not_recorded()));
+    emit(bad_sample_report(*parts.train));
+    emit(bad_sample_report(*parts.test));
   }
 
   TrainResult run() {
@@ -103,31 +104,10 @@ class Trainer {
     emit("resumed", {{"checkpoint", from}});
   }
 
-  /// Which weights move at another learning rate than the recipe's.
-  void report_rules() {
-    Event event = event_of("quant");
-    for (const auto& [name, rule] : quant::parameter_rules(*student_))
-      if (rule.lr_scale != 1) event.fields.emplace_back(name + ".lr_scale", rule.lr_scale);
-    if (!event.fields.empty()) emit(event);
-  }
-
-  /// What a user may have expected to be otherwise.
-  void report_device() {
-    const bool on_cpu = options_.device.is_cpu();
-    if (on_cpu && recipe_.train.precision != "f32")
-      emit("warning", {{"train.precision", recipe_.train.precision},
-                       {"problem", std::string("the CPU computes in f32")}});
-    if (!on_cpu && options_.graph && !method_->recordable())
-      emit("graph", {{"recorded", std::string("no")},
-                     {"reason", std::string("the method's steps, or its teacher's stored logits, "
-                                            "are not the same work for every batch")}});
-  }
-
-  void report_bad_samples(const data::ImageSet& set) {
-    if (set.bad.count > 0)
-      emit("warning", {{"data", set.name},
-                       {"problem", fmt::format("{} damaged samples were replaced", set.bad.count)},
-                       {"samples", join(set.bad.names, "; ")}});
+  /// Why the steps on another device than the CPU are not recorded, or nothing.
+  std::string not_recorded() const {
+    if (options_.device.is_cpu() || !options_.graph || method_->recordable()) return "";
+    return "the method's steps are not the same work for every batch";
   }
 
   void train_epoch() {
@@ -135,30 +115,35 @@ class Trainer {
     loader_.start(state_.epoch, state_.cursor);
     log_.restart_clock();
     rate_.add(0);
+    std::optional<data::Draft> next;
     while (state_.cursor < loader_.batches_per_epoch()) {
       const auto start = std::chrono::steady_clock::now();
-      const std::optional<data::Batch> batch = loader_.next();
-      check(batch.has_value(), "train: the loader ended before the epoch");
-      train_step(*batch);
+      if (!next) next = loader_.next_draft();
+      check(next.has_value(), "train: the loader ended before the epoch");
+      const data::Draft draft = std::move(*next);
+      next = runner_->looks_ahead() ? loader_.next_draft() : std::nullopt;
+      train_step(draft, next ? &*next : nullptr);
       if (is_line_due()) catch_up();
       const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
       train_seconds_ += seconds.count();
-      trained_images_ += batch->size();
+      trained_images_ += draft.size();
       after_step();
     }
   }
 
-  void train_step(const data::Batch& batch) {
+  void train_step(const data::Draft& draft, const data::Draft* next) {
     const bool recorded = runner_->recorded_steps() > 0;
     checked([&] {
-      runner_->run(batch, {.step = state_.step, .steps = steps_, .epoch = state_.epoch},
+      runner_->run(draft, next, {.step = state_.step, .steps = steps_, .epoch = state_.epoch},
                    float(lr_at(state_.step)));
     });
     ++state_.step;
     ++state_.cursor;
     take_values();
-    if (!recorded && runner_->recorded_steps() > 0)
-      emit("graph", {{"bytes", int64_t(runner_->graph_bytes())}});
+    if (!recorded && runner_->recorded_steps() > 0) {
+      emit("graph", {{"bytes", int64_t(runner_->graph_memory().held)}});
+      report_memory();
+    }
     report_progress();
   }
 
@@ -197,7 +182,9 @@ class Trainer {
   /// Lines, checkpoints and stopping, at a step boundary.
   void after_step() {
     if (is_line_due()) log_steps();
-    if (epoch_done()) report_health();  // what it counts does not outlive the process
+    if (is_line_due() && !memory_told_) report_memory();
+    // What it counts does not outlive the process.
+    if (epoch_done()) emit(health_report(*student_));
     const int64_t every = recipe_.train.checkpoint_every;
     if (every > 0 && state_.step % every == 0 && !epoch_done()) save();
     stop_if_asked();
@@ -207,6 +194,7 @@ class Trainer {
     bool stopped = false;
     EvaluateOptions options;
     options.batch = recipe_.train.eval_batch;
+    options.resident = resident_test_ ? &*resident_test_ : nullptr;
     Rate rate;
     rate.add(0);
     options.on_batch = [&](const data::Batch& batch, const Tensor&, int64_t done) {
@@ -247,20 +235,10 @@ class Trainer {
     if (state_.epoch < recipe_.train.epochs) stop_if_asked();
   }
 
-  /// What the codes of each layer are like, and a warning where training by low bits goes wrong.
-  void report_health() {
-    const std::vector<quant::LayerHealth> layers = quant::health(*student_);
-    Event event = event_of("quant");
-    for (const quant::LayerHealth& layer : layers) {
-      if (layer.zeros >= 0) event.fields.emplace_back(layer.layer + ".zeros", layer.zeros);
-      if (layer.flips >= 0) event.fields.emplace_back(layer.layer + ".flips", layer.flips);
-      if (layer.saturated >= 0)
-        event.fields.emplace_back(layer.layer + ".saturated", layer.saturated);
-    }
-    if (!event.fields.empty()) emit(event);
-    for (const quant::LayerHealth& layer : layers)
-      for (const std::string& problem : health_problems(layer))
-        emit("warning", {{"layer", layer.layer}, {"problem", problem}});
+  void report_memory() {
+    memory_told_ = true;
+    if (options_.device.is_cpu()) return;
+    emit(memory_report(networks_, runner_->graph_memory(), options_.device));
   }
 
   void save() {
@@ -306,7 +284,10 @@ class Trainer {
   Event event_of(const std::string& kind) const {
     return {.kind = kind, .step = state_.step, .epoch = state_.epoch, .fields = {}};
   }
-  void emit(const std::string& kind, std::vector<std::pair<std::string, Event::Value>> fields) {
+  void emit(const Report& report) {
+    for (const auto& [kind, fields] : report) emit(kind, fields);
+  }
+  void emit(const std::string& kind, Fields fields) {
     Event event = event_of(kind);
     event.fields = std::move(fields);
     emit(event);
@@ -352,6 +333,7 @@ class Trainer {
   TrainerOptions options_;
   std::shared_ptr<nn::TensorModule> student_;
   std::shared_ptr<const data::ImageSet> test_;
+  std::optional<data::ResidentSet> resident_test_;
   std::unique_ptr<Method> method_;
   TrainingState networks_;
   data::Loader loader_;
@@ -362,6 +344,7 @@ class Trainer {
   std::optional<StepRunner> runner_;
   StepLog log_;
   Rate rate_;
+  bool memory_told_ = false;
   std::pair<int64_t, data::Cursor> saved_{-1, {}};
   Metrics test_metrics_;
   double train_seconds_ = 0;

@@ -1,5 +1,6 @@
 #include <map>
 
+#include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
 #include <apprentice/core/state.h>
 #include <apprentice/distill/training_state_internal.h>
@@ -108,6 +109,23 @@ void TrainingState::check_gradients(const std::string& where) const {
 
 void TrainingState::train() {
   for (const Trained& trained : trained_) trained.network->train();
+}
+
+TrainingState::Memory TrainingState::memory() const {
+  const auto bytes_of = [](const auto& tensors) {
+    size_t bytes = 0;
+    for (const auto& [name, tensor] : tensors)
+      if (!tensor.device().is_cpu())
+        bytes += DeviceAllocator::class_of(size_t(tensor.numel()) * size_of(tensor.dtype()));
+    return bytes;
+  };
+  Memory memory;
+  for (size_t i = 0; i < trained_.size(); ++i) {
+    memory.parameters += bytes_of(trained_[i].network->named_parameters());
+    memory.buffers += bytes_of(trained_[i].network->named_buffers());
+    memory.optimizer += bytes_of(optimizers_[i]->state());
+  }
+  return memory;
 }
 
 std::vector<std::string> TrainingState::write(const std::string& folder) const {

@@ -30,6 +30,13 @@ class TrainingState {
   /// Puts all networks into training mode.
   void train();
 
+  /// What the networks' device keeps of them from step to step, in bytes of its blocks. Gradients,
+  /// as large as the parameters, are of the steps.
+  struct Memory {
+    size_t parameters = 0, buffers = 0, optimizer = 0;
+  };
+  Memory memory() const;
+
   /// Writes the files of a checkpoint but its manifest, and returns their names.
   std::vector<std::string> write(const std::string& folder) const;
   /// Reads them back in. DamagedFile or Error naming the file and tensor.

@@ -48,6 +48,7 @@ class Optimizer {
   void apply_step(std::span<ParameterCodes> codes = {});
   /// From now on a step leaves everything as it is where `count` [1] i64, beside the parameters, is
   /// not 0 when it runs: say, so many numbers of the gradients were not finite. Undefined: never.
+  /// Counters of the host (Adam's) go on, so state() is not to be saved after a step left out.
   void skip_where(Tensor count) { skip_ = std::move(count); }
   /// Forgets all gradients.
   void zero_grad();

@@ -26,7 +26,7 @@ struct RunOptions {
   DeviceOption device;
   std::string recipe, output, store_logits;
   std::vector<std::string> set;
-  bool resume = false, fall_back = false, no_graph = false, deterministic = false;
+  bool resume = false, fall_back = false, no_graph = false, deterministic = false, verbose = false;
 };
 
 std::string default_output(const std::string& recipe) {
@@ -52,7 +52,18 @@ distill::Recipe read_recipe(const RunOptions& o,
   return recipe;
 }
 
-distill::Listener listen(ProgressPrinter& printer) {
+/// Where a device's memory goes, a line an item.
+void print_memory(const distill::Event& event, ProgressPrinter& printer) {
+  printer.note("memory of the device, MB:");
+  for (const auto& [key, value] : event.fields) {
+    const auto* bytes = std::get_if<int64_t>(&value);
+    const auto* text = std::get_if<std::string>(&value);
+    if (bytes) printer.note(fmt::format("  {:<24}{:>12.3f}", key, double(*bytes) / 1e6));
+    if (text) printer.note(fmt::format("  {:<24}{}", key, *text));
+  }
+}
+
+distill::Listener listen(ProgressPrinter& printer, bool verbose) {
   distill::Listener listener;
   listener.on_progress = [&printer](const distill::Progress& p) {
     const bool training = std::string_view(p.phase) == "train";
@@ -62,8 +73,11 @@ distill::Listener listen(ProgressPrinter& printer) {
     printer.update({what, p.step, p.steps, p.images_per_s, p.seconds_left,
                     training ? fmt::format("{}lr {:.3g}", loss, p.lr) : ""});
   };
-  listener.on_event = [&printer](const distill::Event& event) {
-    if (event.kind == "train" || event.kind == "quant") return;  // for log.jsonl
+  listener.on_event = [&printer, verbose](const distill::Event& event) {
+    const bool in_log_alone =
+        event.kind == "train" || event.kind == "quant" || event.kind == "memory";
+    if (in_log_alone && !verbose) return;
+    if (event.kind == "memory") return print_memory(event, printer);
     std::string line = event.kind;
     for (const auto& [key, value] : event.fields)
       line +=
@@ -105,7 +119,7 @@ int run(const RunOptions& o, const std::function<void(distill::Recipe&)>& adjust
   };
   options.trainer.device = device;
   if (!o.store_logits.empty()) {
-    options.trainer.listener = listen(printer);
+    options.trainer.listener = listen(printer, o.verbose);
     distill::store_logits(recipe, options, o.store_logits);
     printer.finish();
     if (o.common.json) {
@@ -120,7 +134,7 @@ int run(const RunOptions& o, const std::function<void(distill::Recipe&)>& adjust
   options.trainer = {.output = output,
                      .resume = o.resume,
                      .fall_back = o.fall_back,
-                     .listener = listen(printer),
+                     .listener = listen(printer, o.verbose),
                      .stop_requested = distill::StopOnSignal::requested,
                      .device = device,
                      .graph = !o.no_graph};
@@ -154,6 +168,9 @@ std::function<int()> add_recipe_run(CLI::App& app,
       "--deterministic", o->deterministic,
       "The same bits in every repeat on a device: its libraries' algorithms are not chosen "
       "by timing them");
+  app.add_flag("--verbose", o->verbose,
+               "Print what else stands in log.jsonl alone: where a device's memory goes, lines of "
+               "the training, of its quantizers");
   o->common.add_to(app);
   if (more_options) more_options(app);
   return [o, adjust] { return run(*o, adjust); };

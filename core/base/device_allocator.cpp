@@ -15,6 +15,7 @@ namespace {
 constexpr size_t kSmallest = 512;
 /// Labels in an out-of-memory error.
 constexpr size_t kUsersShown = 3;
+constexpr const char* kNoName = "(no name)";
 
 thread_local std::string_view this_label;
 
@@ -81,6 +82,20 @@ const Graph* DeviceAllocator::recording_here() const {
   return graph && graph->device() == device_ ? graph : nullptr;
 }
 
+/// From the device, or null.
+void* DeviceAllocator::take_new(size_t size, const Graph* graph) {
+  Runtime& runtime = runtime_of(device_.kind);
+  ++device_calls_;
+  void* data = runtime.allocate(device_.index, size);
+  if (!data && !graph) {  // a recording cannot wait for the device
+    collect_pending(/*wait=*/true);
+    give_back_kept(nullptr);
+    data = runtime.allocate(device_.index, size);
+  }
+  if (data && graph) ++graphs_[graph].blocks[{size, std::string(MemoryLabel::current())}];
+  return data;
+}
+
 void* DeviceAllocator::allocate(size_t bytes, Stream stream) {
   check<DeviceError>(stream.device == device_, "memory of {} asked for a stream of {}",
                      device_.str(), stream.device.str());
@@ -89,17 +104,9 @@ void* DeviceAllocator::allocate(size_t bytes, Stream stream) {
   std::lock_guard lock(mutex_);
   if (!graph) collect_pending(/*wait=*/false);
   void* data = take_kept({graph, stream.handle, size});
-  if (!data) {
-    Runtime& runtime = runtime_of(device_.kind);
-    ++device_calls_;
-    data = runtime.allocate(device_.index, size);
-    if (!data && !graph) {  // a recording cannot wait for the device
-      collect_pending(/*wait=*/true);
-      give_back_kept(nullptr);
-      data = runtime.allocate(device_.index, size);
-    }
-    if (!data) out_of_memory(bytes);
-  }
+  if (!data) data = take_new(size, graph);
+  if (!data) out_of_memory(bytes);
+  if (graph) graphs_[graph].asked += size;
   live_.emplace(data, Block{size, stream, std::string(MemoryLabel::current()), graph});
   use_.live += size;
   use_.peak = std::max(use_.peak, use_.live);
@@ -162,6 +169,7 @@ void DeviceAllocator::used_in(void* data, Stream stream) {
 
 void DeviceAllocator::release_graph(const Graph* graph) noexcept {
   std::lock_guard lock(mutex_);
+  graphs_.erase(graph);
   for (auto& [data, block] : live_)
     if (block.graph == graph) block.graph = nullptr, block.graph_gone = true;
   try {
@@ -200,14 +208,18 @@ void DeviceAllocator::forget(Stream stream) {
     kept_[key].insert(kept_[key].end(), blocks.begin(), blocks.end());
 }
 
-size_t DeviceAllocator::bytes_of(const Graph* graph) const {
+GraphMemory DeviceAllocator::memory_of(const Graph* graph) const {
   std::lock_guard lock(mutex_);
-  size_t bytes = 0;
-  for (const auto& [data, block] : live_)
-    if (block.graph == graph) bytes += block.bytes;
-  for (const auto& [key, blocks] : kept_)
-    if (std::get<const Graph*>(key) == graph) bytes += blocks.size() * std::get<size_t>(key);
-  return bytes;
+  GraphMemory memory;
+  const auto at = graphs_.find(graph);
+  if (at == graphs_.end()) return memory;
+  memory.asked = at->second.asked;
+  for (const auto& [kind, count] : at->second.blocks) {
+    memory.held += kind.first * count;
+    memory.blocks.push_back({kind.second.empty() ? kNoName : kind.second, kind.first, count});
+  }
+  std::reverse(memory.blocks.begin(), memory.blocks.end());
+  return memory;
 }
 
 MemoryUse DeviceAllocator::use() const {
@@ -223,7 +235,7 @@ size_t DeviceAllocator::device_calls() const {
 std::vector<std::pair<std::string, size_t>> DeviceAllocator::users_locked() const {
   std::map<std::string, size_t> by_label;
   for (const auto& [data, block] : live_)
-    by_label[block.label.empty() ? "(no name)" : block.label] += block.bytes;
+    by_label[block.label.empty() ? kNoName : block.label] += block.bytes;
   std::vector<std::pair<std::string, size_t>> users(by_label.begin(), by_label.end());
   std::stable_sort(users.begin(), users.end(),
                    [](const auto& a, const auto& b) { return a.second > b.second; });

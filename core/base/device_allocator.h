@@ -31,6 +31,18 @@ class MemoryLabel {
   std::string_view before_;
 };
 
+/// Memory of a recorded graph.
+struct GraphMemory {
+  /// Blocks of one size. A block is named after what took it first.
+  struct Blocks {
+    std::string label;
+    size_t bytes = 0, count = 0;  ///< of one; so many
+  };
+  size_t asked = 0;  ///< all that its work took, as if no block were used twice
+  size_t held = 0;
+  std::vector<Blocks> blocks{};  ///< largest first
+};
+
 /// Memory of one device in the order of streams: a block that is freed is handed out again to the
 /// stream that it was taken for, without asking the device and without waiting, as later work of
 /// that stream runs after what used it before. Other streams that used it must be told of by
@@ -61,8 +73,7 @@ class DeviceAllocator {
   void end_recording(const Graph* graph) noexcept;
   /// The stream has done its work and is about to go: its blocks are the default one's from now on.
   void forget(Stream stream);
-  /// Of all its blocks.
-  size_t bytes_of(const Graph* graph) const;
+  GraphMemory memory_of(const Graph* graph) const;
 
   MemoryUse use() const;
   /// How often the device itself was asked for memory.
@@ -90,10 +101,17 @@ class DeviceAllocator {
     std::vector<std::pair<Stream, void*>> events{};
   };
 
+  /// What a graph has asked for, and how many blocks it holds of a size and label.
+  struct GraphUse {
+    size_t asked = 0;
+    std::map<std::pair<size_t, std::string>, size_t> blocks{};
+  };
+
   /// Whose kept blocks: of a graph, a stream handle and a class.
   using Key = std::tuple<const Graph*, void*, size_t>;
 
   const Graph* recording_here() const;
+  void* take_new(size_t size, const Graph* graph);
   void* take_kept(const Key& key);
   Pending pending_of(void* data, const Block& block);
   void retire(void* data, const Block& block) noexcept;
@@ -107,6 +125,7 @@ class DeviceAllocator {
   std::map<void*, Block> live_;
   std::map<Key, std::vector<void*>> kept_;
   std::vector<Pending> pending_;
+  std::map<const Graph*, GraphUse> graphs_;
   MemoryUse use_{};
   size_t device_calls_ = 0;
 };

@@ -76,7 +76,7 @@ Graph::~Graph() {
   device_allocator(device()).release_graph(this);
 }
 
-size_t Graph::bytes() const { return device_allocator(device()).bytes_of(this); }
+GraphMemory Graph::memory() const { return device_allocator(device()).memory_of(this); }
 
 void Graph::launch(Stream stream) const {
   check<DeviceError>(stream.device == device(), "graph of {} launched in a stream of {}",

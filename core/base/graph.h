@@ -9,6 +9,8 @@
 
 namespace apprentice {
 
+struct GraphMemory;
+
 /// Work for a device, recorded once to be given again as a whole: on CUDA a CUDA graph, whose
 /// launch costs the host one call however many kernels it holds.
 ///
@@ -34,8 +36,8 @@ class Graph {
   void launch(Stream stream) const;
 
   Device device() const { return stream_.get().device; }
-  /// Memory that it holds.
-  size_t bytes() const;
+  /// Memory that it has taken and holds (base/device_allocator.h).
+  GraphMemory memory() const;
   /// The graph that this thread records, or null.
   static const Graph* recording();
 

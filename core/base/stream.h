@@ -73,8 +73,9 @@ class StreamEvent {
 /// Work beside the current stream of a device, with a beginning and an end in it:
 ///   side.fork();  { const StreamGuard there(side.get());  ... }  ...;  side.join();
 /// Between the two, memory of the current stream that the side reads must not be written, and what
-/// the side writes must not be read. Blocks that the side takes may be freed before the next
-/// fork(), not later. On the CPU all is one stream.
+/// the side writes must not be read. Blocks that one of them has taken and the other uses between
+/// the two are freed after join(), not before; so the next fork() comes before whatever takes them
+/// again. On the CPU all is one stream.
 class SideStream {
  public:
   explicit SideStream(Device device);

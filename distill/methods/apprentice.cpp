@@ -1,5 +1,6 @@
 #include <optional>
 
+#include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
 #include <apprentice/base/stream.h>
 #include <apprentice/base/unit.h>
@@ -39,6 +40,17 @@ Tensor distillation_loss(const Tensor& teacher, const Tensor& student, float tem
   return temperature == 1 ? loss : loss * double(temperature * temperature);
 }
 
+/// Logits of a network, and a leaf of their values: what comes to the leaf's gradient is brought to
+/// the network by backward().
+struct CutLogits {
+  Tensor logits, leaf;
+
+  explicit CutLogits(const Tensor& of) : logits(of), leaf(of.detach()) { leaf.set_requires_grad(); }
+  void backward() const {
+    if (leaf.grad()) logits.backward(leaf.grad());
+  }
+};
+
 /// Apprentice (Mishra and Marr 2018, arXiv:1711.05852, section 4):
 ///   loss = alpha CE(y, p_T) + beta CE(y, p_A) + gamma CE(p_T, p_A),  p = softmax(z)
 /// Scheme A trains teacher and apprentice side by side from random weights; z_T is detached in the
@@ -73,43 +85,69 @@ class Apprentice final : public Method {
     return all;
   }
 
-  /// The teacher's forward runs beside the apprentice's.
-  StepResult step(const data::Batch& batch, const StepInfo& info) override {
+  /// A frozen teacher's logits.
+  std::vector<Tensor> ahead(const data::Batch& batch) override {
+    if (!frozen_teacher_ || options_.gamma == 0) return {};
+    const MemoryLabel label("teacher");
+    return {frozen_teacher_->logits(batch, batch.epoch)};
+  }
+
+  StepResult step(const data::Batch& batch, const std::vector<Tensor>& ahead,
+                  const StepInfo& /*info*/) override {
+    if (trained_teacher_) return step_of_two(batch);
+    return losses(ahead.empty() ? Tensor() : ahead[0], student_->forward(batch.x), batch.labels);
+  }
+
+  bool recordable() const override { return true; }
+  bool ahead_recordable() const override {
+    return !frozen_teacher_ || frozen_teacher_->recordable();
+  }
+
+ private:
+  template <class Work>
+  auto beside(Work&& work) {
+    const StreamGuard there(beside_->get());
+    const MemoryLabel label("teacher");
+    return work();
+  }
+
+  /// Teacher and apprentice go forward, and later backward, in two streams: the losses are those of
+  /// logits that are cut off from their networks.
+  StepResult step_of_two(const data::Batch& batch) {
     if (!beside_) beside_.emplace(batch.x.device());
     beside_->fork();
-    const Tensor teacher = teacher_logits(batch, info.epoch);
-    const Tensor student = student_->forward(batch.x);
+    const CutLogits teacher(beside([&] { return trained_teacher_->forward(batch.x); }));
+    const CutLogits student(student_->forward(batch.x));
     beside_->join();
+    StepResult result = losses(teacher.leaf, student.leaf, batch.labels);
+    result.backward = [this, teacher, student, loss = result.loss] {
+      loss.backward();
+      beside_->fork();
+      beside([&] { return teacher.backward(); });
+      student.backward();
+      beside_->join();
+    };
+    return result;
+  }
 
+  /// The teacher's logits may be undefined where no term takes them.
+  StepResult losses(const Tensor& teacher, const Tensor& student, const Tensor& labels) const {
     WeightedLoss loss;
-    loss.add("teacher", options_.alpha,
-             [&] { return cross_entropy(teacher, batch.labels, smoothing_); });
-    loss.add("label", options_.beta,
-             [&] { return cross_entropy(student, batch.labels, smoothing_); });
+    loss.add("teacher", options_.alpha, [&] { return cross_entropy(teacher, labels, smoothing_); });
+    loss.add("label", options_.beta, [&] { return cross_entropy(student, labels, smoothing_); });
     loss.add("distill", options_.gamma, [&] {
       return distillation_loss(teacher, student, float(options_.temperature),
                                trained_teacher_ && options_.teacher_receives_distill_grad);
     });
-    loss.result.correct = correct_count(student.detach(), batch.labels);
+    loss.result.correct = correct_count(student.detach(), labels);
     return std::move(loss.result);
-  }
-
-  bool recordable() const override { return !frozen_teacher_ || frozen_teacher_->recordable(); }
-
- private:
-  /// Undefined without one.
-  Tensor teacher_logits(const data::Batch& batch, int64_t epoch) {
-    const StreamGuard there(beside_->get());
-    if (trained_teacher_) return trained_teacher_->forward(batch.x);
-    return frozen_teacher_ && options_.gamma != 0 ? frozen_teacher_->logits(batch, epoch)
-                                                  : Tensor();
   }
 
   Recipe::Distill options_;
   float smoothing_;
   std::shared_ptr<nn::TensorModule> student_, trained_teacher_;
   std::shared_ptr<Teacher> frozen_teacher_;
-  std::optional<SideStream> beside_;  ///< on the device of the batches
+  std::optional<SideStream> beside_;  ///< where a trained teacher runs, on the batches' device
 };
 
 TeacherNeed teacher_need(const Recipe& recipe) {

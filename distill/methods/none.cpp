@@ -16,13 +16,15 @@ class None final : public Method {
 
   std::vector<Trained> trained() const override { return {{"student", student_}}; }
 
-  StepResult step(const data::Batch& batch, const StepInfo& /*info*/) override {
+  StepResult step(const data::Batch& batch, const std::vector<Tensor>& /*ahead*/,
+                  const StepInfo& /*info*/) override {
     const Tensor logits = student_->forward(batch.x);
     const Tensor loss = cross_entropy(logits, batch.labels, smoothing_);
     return {loss, {{"label", loss.detach(), 1.0}}, correct_count(logits.detach(), batch.labels)};
   }
 
   bool recordable() const override { return true; }
+  bool ahead_recordable() const override { return true; }
 
  private:
   std::shared_ptr<nn::TensorModule> student_;

@@ -69,8 +69,15 @@ Statistics last_statistics();
 /// records. Further calls let more streams into the recording.
 void begin_recording(void* stream);
 bool is_recorded(void* stream);
+/// What was kept, and of which stream.
+struct RecordedWork {
+  void* stream;
+  std::function<void()> run;
+};
+/// How much of it there is so far.
+size_t recorded_works();
 /// That work; from now on it runs again.
-std::vector<std::function<void()>> end_recording();
+std::vector<RecordedWork> end_recording();
 
 /// Is the access checker part of this program?
 bool checker_linked();

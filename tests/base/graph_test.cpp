@@ -62,9 +62,37 @@ TEST_CASE("memory of a graph is used again within it, and by nobody else while i
     }
     allocator.release_cached();
     CHECK(fake.runtime->used == DeviceAllocator::class_of(1000));
-    CHECK(graph.bytes() == DeviceAllocator::class_of(1000));
+    CHECK(graph.memory().held == DeviceAllocator::class_of(1000));
   }
   CHECK(fake.runtime->used == 0);
+}
+
+TEST_CASE("a graph tells what its work asked for and the blocks that it holds, by their labels") {
+  FakeDevices fake;
+  DeviceAllocator& allocator = device_allocator(fake.device);
+  const Graph graph(fake.device, [&] {
+    const Stream stream = current_stream(fake.device);
+    {
+      const MemoryLabel label("activations");
+      void* first = allocator.allocate(4096, stream);
+      void* second = allocator.allocate(4096, stream);
+      allocator.free(first);
+      allocator.free(second);
+    }
+    const MemoryLabel label("gradients");
+    void* again = allocator.allocate(4096, stream);
+    void* other = allocator.allocate(8192, stream);
+    allocator.free(again);
+    allocator.free(other);
+  });
+  const GraphMemory memory = graph.memory();
+  CHECK(memory.asked == 3 * 4096 + 8192);
+  CHECK(memory.held == 2 * 4096 + 8192);
+  REQUIRE(memory.blocks.size() == 2);
+  CHECK(memory.blocks[0].label == "gradients");
+  CHECK(memory.blocks[0].bytes == 8192);
+  CHECK(memory.blocks[1].label == "activations");
+  CHECK(memory.blocks[1].count == 2);
 }
 
 TEST_CASE("a block that two streams of a recording use is handed to neither again") {
@@ -158,11 +186,11 @@ TEST_CASE("a graph that a lost device cannot destroy leaves its memory to no oth
   std::optional<Graph> graph(std::in_place, fake.device,
                              [&] { const Buffer scratch(1000, fake.device); });
   const Graph* const address = &*graph;
-  CHECK(graph->bytes() > 0);
+  CHECK(graph->memory().held > 0);
   fake.runtime->lost = true;
   graph.reset();
   fake.runtime->lost = false;
-  CHECK(device_allocator(fake.device).bytes_of(address) == 0);
+  CHECK(device_allocator(fake.device).memory_of(address).held == 0);
 }
 
 TEST_CASE(

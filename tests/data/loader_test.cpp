@@ -119,6 +119,21 @@ TEST_CASE("a loader that starts at a saved cursor goes on as the first would hav
   CHECK(throws<Error>([&] { first.start(0, 8); }, "batch 8", "0 to 7") == "");
 }
 
+TEST_CASE("batches made of drafts are those of next(), also when they are made late") {
+  const int workers = GENERATE(0, 2);
+  Loader drafts(shapes(), options(workers)), expected(shapes(), options(0));
+  drafts.start(3, 2);
+  expected.start(3, 2);
+  std::vector<data::Draft> waiting;
+  while (auto draft = drafts.next_draft()) waiting.push_back(std::move(*draft));
+  CHECK(drafts.cursor() == Cursor{4, 0});
+  std::vector<Batch> made;
+  for (const data::Draft& draft : waiting) made.push_back(drafts.make(draft));
+  CHECK(waiting.size() == 5);
+  CHECK(waiting.back().size() == 2);
+  CHECK(equal(made, rest(expected)));
+}
+
 TEST_CASE("a start in the midst of an epoch drops what was prepared") {
   Loader loader(shapes(), options(GENERATE(0, 2)));
   for (int64_t epoch = 0; epoch < 20; ++epoch) {

@@ -1,6 +1,10 @@
 #include <catch2/catch.hpp>
 
+#include <filesystem>
+
 #include <apprentice/base/files.h>
+#include <apprentice/core/ops/loss.h>
+#include <apprentice/distill/metrics.h>
 #include <apprentice/distill/trainer.h>
 #include <apprentice/quant/prepare.h>
 
@@ -34,13 +38,17 @@ TrainerParts parts_of(const Recipe& recipe) { return test::parts_of(recipe, 10, 
 
 /// Bytes of the weights and optimizers that a run ends with, with its loss on the test set, and
 /// how many steps were launched as a graph.
-std::pair<std::string, int64_t> ending(const Recipe& recipe, const TrainerOptions& options) {
-  const TrainResult result = train(parts_of(recipe), options);
-  CHECK(result.steps == 3 * recipe.train.epochs);
+std::pair<std::string, int64_t> ending(const TrainerParts& parts, const TrainerOptions& options) {
+  const TrainResult result = train(parts, options);
+  CHECK(result.steps == 3 * parts.recipe.train.epochs);
   return {read_file(result.checkpoint + "/model.safetensors") +
               read_file(result.checkpoint + "/optimizer.safetensors") +
               fmt::format("{}", result.test.loss),
           result.recorded_steps};
+}
+
+std::pair<std::string, int64_t> ending(const Recipe& recipe, const TrainerOptions& options) {
+  return ending(parts_of(recipe), options);
 }
 
 TrainerOptions into(const std::string& output, bool graph) {
@@ -49,6 +57,33 @@ TrainerOptions into(const std::string& output, bool graph) {
   options.device = test_device();
   options.graph = graph;
   return options;
+}
+
+/// Plain training that looks at nothing of a batch but what it has made of it ahead.
+class Probe final : public Method {
+ public:
+  explicit Probe(const MethodSetup& setup) : student_(setup.student) {}
+  std::vector<Trained> trained() const override { return {{"student", student_}}; }
+  std::vector<Tensor> ahead(const data::Batch& batch) override {
+    return {batch.x.clone(), batch.labels.clone()};
+  }
+  StepResult step(const data::Batch& batch, const std::vector<Tensor>& ahead,
+                  const StepInfo&) override {
+    const Tensor logits = student_->forward(ahead[0]);
+    const Tensor loss = cross_entropy(logits, ahead[1]);
+    return {loss, {{"label", loss.detach(), 1.0}}, correct_count(logits.detach(), batch.labels)};
+  }
+  bool recordable() const override { return true; }
+  bool ahead_recordable() const override { return true; }
+
+ private:
+  std::shared_ptr<nn::TensorModule> student_;
+};
+
+void add_probe() {
+  if (!methods().has("probe"))
+    methods().add("probe", {[](const MethodSetup& setup) { return std::make_unique<Probe>(setup); },
+                            [](const Recipe&) { return TeacherNeed::none; }});
 }
 
 }  // namespace
@@ -60,9 +95,84 @@ TEST_CASE("training by a recorded step ends in the same bits as training step by
   CAPTURE(weights, scheme);
   const Recipe recipe = recipe_of(weights, scheme);
   const auto plain = ending(recipe, into(folder / "plain", false));
-  const auto recorded = ending(recipe, into(folder / "recorded", true));
   CHECK(plain.second == 0);
-  CHECK(recorded.second == 2);  // of six steps the first two and the two short ones are not
+  for (const GraphOrder order : {GraphOrder::first_stream_first, GraphOrder::last_stream_first}) {
+    CAPTURE(int(order));
+    set_emulated_order(order);
+    const auto recorded = ending(recipe, into(folder / fmt::format("{}", int(order)), true));
+    set_emulated_order(GraphOrder::given);
+    CHECK(recorded.second == 2);  // of six steps the first two and the two short ones are not
+    CHECK(bool(plain.first == recorded.first));
+  }
+}
+
+TEST_CASE("a teacher that receives a gradient is trained in a stream of its own as in one") {
+  const TempFolder folder;
+  Recipe recipe = recipe_of("none", "A");
+  recipe.quant.activations = "none";
+  recipe.distill.teacher_receives_distill_grad = true;
+  const auto plain = ending(recipe, into(folder / "plain", false));
+  set_emulated_order(GraphOrder::in_turn);
+  const auto recorded = ending(recipe, into(folder / "recorded", true));
+  set_emulated_order(GraphOrder::given);
+  CHECK(recorded.second == 2);
+  CHECK(bool(plain.first == recorded.first));
+}
+
+TEST_CASE("steps are those of their own batches, though these are made a step early") {
+  add_probe();
+  const TempFolder folder;
+  Recipe recipe = recipe_of("none", "B");
+  recipe.quant.activations = "none";
+  recipe.distill = {};
+  recipe.data.resident = GENERATE(true, false);
+  const bool graph = GENERATE(true, false);
+  CAPTURE(recipe.data.resident, graph);
+  const auto simple = [](const Recipe& r) {
+    TrainerParts parts = parts_of(r);
+    parts.student = std::make_shared<test::OneLayer>(3);
+    return parts;
+  };
+  const auto expected = ending(simple(recipe), into(folder / "expected", false));
+  recipe.distill.method = "probe";
+  const GraphOrder order = GENERATE(GraphOrder::first_stream_first, GraphOrder::last_stream_first);
+  set_emulated_order(order);
+  const auto got = ending(simple(recipe), into(folder / "got", graph));
+  set_emulated_order(GraphOrder::given);
+  CHECK(got.second == (graph ? 2 : 0));
+  CHECK(bool(got.first == expected.first));
+}
+
+TEST_CASE("a run with stored logits is recorded, too, and ends in the same bits") {
+  const TempFolder folder;
+  const Recipe recipe = recipe_of("twn", "B");
+  const auto stored = [&] {
+    TrainerParts parts = parts_of(recipe);
+    const LogitsKey key{.teacher = state_hash(*parts.teacher),
+                        .data = "colours",
+                        .augment = recipe.data.augment,
+                        .images = 10,
+                        .epochs = recipe.train.epochs,
+                        .classes = 10};
+    const std::string path = folder / "logits.safetensors";
+    if (!std::filesystem::exists(path)) {
+      LogitsWriter writer(path, key);
+      OnlineTeacher teacher(parts.teacher);
+      data::Loader loader(parts.train, loader_options(recipe));
+      for (int64_t epoch = 0; epoch < key.epochs; ++epoch) {
+        loader.start(epoch);
+        while (const auto batch = loader.next())
+          writer.add(*batch, epoch, teacher.logits(*batch, epoch));
+      }
+      writer.close();
+    }
+    parts.teacher_logits = std::make_shared<StoredTeacher>(path, key);
+    parts.teacher = nullptr;
+    return parts;
+  };
+  const auto plain = ending(stored(), into(folder / "plain", false));
+  const auto recorded = ending(stored(), into(folder / "recorded", true));
+  CHECK(recorded.second == 2);
   CHECK(bool(plain.first == recorded.first));
 }
 

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include <apprentice/base/graph.h>
 #include <apprentice/base/stream.h>
 #include <apprentice/data/find.h>
 #include <apprentice/data/loader.h>
@@ -64,4 +65,31 @@ TEST_CASE("batches of a set on a device may be made in any stream, and outlive t
     synchronize(other.get());
   }
   CHECK(equal(batch, data::make_batch(*set, {3, 8, 1}, data::augmentation("shift_mirror"), 5, 2)));
+}
+
+TEST_CASE("the making of a batch is recorded once, and launches make whatever draft lies there") {
+  const Device device = test_device();
+  const auto set =
+      std::make_shared<const data::ImageSet>(data::load_dataset("shapes10:18", "train"));
+  data::LoaderOptions options{.batch = 6,
+                              .shuffle = true,
+                              .augmentation = data::augmentation("shift_mirror"),
+                              .seed = 9,
+                              .device = device,
+                              .resident = GENERATE(true, false)};
+  data::Loader loader(set, options), expected(set, options);
+  loader.start(4);
+  data::Draft draft = loader.next_draft()->clone();
+  data::Batch batch;
+  const Graph graph(device, [&] { batch = loader.make(draft); });
+  loader.start(7);
+  expected.start(7);
+  while (const auto next = loader.next_draft()) {
+    draft.copy_from(*next);
+    graph.launch(current_stream(device));
+    batch.ids = next->ids;
+    batch.epoch = next->epoch;
+    batch.index = next->index;
+    CHECK(equal(batch, *expected.next()));
+  }
 }

@@ -1,12 +1,15 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <map>
 
 #include <apprentice/base/device_allocator.h>
 #include <apprentice/nn/linear.h>
 #include <apprentice/nn/optimizer.h>
 
 #include <device/test_device.h>
+#include <distill/tiny_parts.h>
+#include <support/temp_folder.h>
 
 using namespace apprentice;
 
@@ -19,6 +22,43 @@ size_t bytes_of(const std::string& label) {
 }
 
 }  // namespace
+
+TEST_CASE("a run on a device says where its memory goes, and the parts make up what it has taken") {
+  const test::TempFolder folder;
+  distill::Recipe recipe;
+  recipe.data.name = "colours";
+  recipe.train.batch = 4;
+  recipe.train.workers = 0;
+  distill::TrainerParts parts = test::parts_of(recipe, 12, 4);
+  parts.student = std::make_shared<test::OneLayer>(3);
+  distill::TrainerOptions options;
+  options.output = folder / "run";
+  options.device = test_device();
+  options.graph = GENERATE(true, false);
+  std::map<std::string, int64_t> bytes;
+  options.listener.on_event = [&](const distill::Event& event) {
+    if (event.kind != "memory") return;
+    bytes.clear();
+    for (const auto& [name, value] : event.fields)
+      if (std::holds_alternative<int64_t>(value)) bytes[name] = std::get<int64_t>(value);
+  };
+  const size_t data = bytes_of("data set");
+  train(parts, options);
+  const auto block = [](int64_t n) { return int64_t(DeviceAllocator::class_of(size_t(n))); };
+  const int64_t parameters = block(768 * 10 * 4) + block(10 * 4);
+  CHECK(bytes.at("parameters") == parameters);
+  CHECK(bytes.at("optimizer") == parameters);
+  // Pixels and labels of twelve and of four pictures of 16x16.
+  CHECK(bytes.at("data_set") - int64_t(data) ==
+        block(12 * 768) + block(12 * 8) + block(4 * 768) + block(4 * 8));
+  REQUIRE(bytes.count("step") == (options.graph ? 1 : 0));
+  CHECK(bytes.at("taken") == bytes.at("parameters") + bytes.at("buffers") + bytes.at("optimizer") +
+                                 bytes.at("frozen_networks") + bytes.at("data_set") +
+                                 bytes["step"] + bytes.at("other"));
+  if (!options.graph) return;
+  CHECK(bytes.at("step.gradients") >= parameters);
+  CHECK(bytes.at("step") <= bytes.at("step.without_reuse"));
+}
 
 TEST_CASE("memory of a network and its optimizer on a device is named after them") {
   Rng rng(1, RngPurpose::test);

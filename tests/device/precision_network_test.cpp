@@ -52,7 +52,7 @@ Step step_of(nn::TensorModule& network, const std::string& method, Precision pre
   const auto steps = test::make_method(setup);
   const PrecisionGuard guard(precision);
   const size_t before = device_allocator(test_device()).use().live;
-  const auto result = steps->step(batch, {});
+  const auto result = test::run_step(*steps, batch);
   Step step;
   step.kept = device_allocator(test_device()).use().live - before;
   result.loss.backward();

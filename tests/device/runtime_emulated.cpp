@@ -9,12 +9,14 @@
 #include <utility>
 #include <vector>
 
+#include "emulated_graph.h"
 #include "test_device.h"
 
 namespace apprentice {
 namespace {
 
 std::atomic<int64_t> waits{0};
+GraphOrder order = GraphOrder::given;
 
 /// The host as a device: memory with guards, and queues whose work is done when it is given.
 class EmulatedRuntime final : public Runtime {
@@ -45,35 +47,53 @@ class EmulatedRuntime final : public Runtime {
   void destroy_stream(Stream stream) override { delete static_cast<char*>(stream.handle); }
   void synchronize(Stream) override { ++waits; }
   // A stream that waits for an event of a recorded one is recorded, too, as CUDA does.
-  void* create_event(int) override { return new void*(nullptr); }
-  void destroy_event(int, void* event) override { delete static_cast<void**>(event); }
-  void record(void* event, Stream stream) override { *static_cast<void**>(event) = stream.handle; }
+  void* create_event(int) override { return new Event; }
+  void destroy_event(int, void* event) override { delete static_cast<Event*>(event); }
+  void record(void* event, Stream stream) override {
+    *static_cast<Event*>(event) = {stream.handle, simt::emu::recorded_works()};
+  }
   void wait(Stream stream, void* event) override {
-    if (simt::emu::is_recorded(*static_cast<void**>(event)))
-      simt::emu::begin_recording(stream.handle);
+    const Event& mark = *static_cast<Event*>(event);
+    if (!simt::emu::is_recorded(mark.stream)) return;
+    simt::emu::begin_recording(stream.handle);
+    waits_.push_back({stream.handle, simt::emu::recorded_works(), mark.stream, mark.at});
   }
   bool is_done(void*) override { return true; }
   double milliseconds(void*, void*) override { return 0; }
 
   void begin_recording(Stream stream) override { simt::emu::begin_recording(stream.handle); }
-  void* end_recording(Stream) override { return new Work(simt::emu::end_recording()); }
-  void abandon_recording(Stream) noexcept override { simt::emu::end_recording(); }
-  void launch_recorded(void* recorded, Stream stream) override {
-    for (const auto& work : *static_cast<Work*>(recorded)) give(stream, work);
+  void* end_recording(Stream) override {
+    return new EmulatedGraph(simt::emu::end_recording(), std::exchange(waits_, {}));
   }
-  void destroy_recorded(int, void* recorded) override { delete static_cast<Work*>(recorded); }
+  void abandon_recording(Stream) noexcept override {
+    simt::emu::end_recording();
+    waits_.clear();
+  }
+  void launch_recorded(void* recorded, Stream stream) override {
+    static_cast<EmulatedGraph*>(recorded)->run(
+        order, [&](const std::function<void()>& work) { give(stream, work); });
+  }
+  void destroy_recorded(int, void* recorded) override {
+    delete static_cast<EmulatedGraph*>(recorded);
+  }
 
  private:
-  using Work = std::vector<std::function<void()>>;
+  /// Where in which stream it was recorded.
+  struct Event {
+    void* stream = nullptr;
+    size_t at = 0;
+  };
   static void give(Stream stream, std::function<void()> work) {
     simt::emu::give(stream.handle, std::move(work));
   }
   static constexpr size_t kBytes = size_t(1) << 30;
+  std::vector<EmulatedGraph::Wait> waits_;  ///< of the recording
 };
 
 }  // namespace
 
 int64_t emulated_waits() { return waits; }
+void set_emulated_order(GraphOrder wanted) { order = wanted; }
 
 }  // namespace apprentice
 

@@ -43,8 +43,9 @@ Step step_on(Device device, nn::TensorModule& network, const std::string& method
   nn::Sgd sgd({{.parameters = network.named_parameters(), .weight_decay = 1e-4}},
               {.momentum = 0.9, .nesterov = true});
   network.train();
-  const auto result = test::make_method(setup)->step(test::colours_batch(4).to(device), {});
-  result.loss.backward();
+  const auto made = test::make_method(setup);
+  distill::StepResult result = test::run_step(*made, test::colours_batch(4).to(device));
+  run_backward(result);
   Step step{result.loss.item(), result.correct.item(), {}, {}};
   for (const auto& [name, parameter] : network.named_parameters()) {
     REQUIRE(parameter.device() == device);

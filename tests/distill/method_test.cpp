@@ -2,6 +2,10 @@
 
 #include <cmath>
 
+#include <apprentice/core/ops/arithmetic.h>
+#include <apprentice/core/ops/loss.h>
+#include <apprentice/core/ops/reduce.h>
+#include <apprentice/core/ops/softmax.h>
 #include <apprentice/distill/method.h>
 #include <apprentice/nn/optimizer.h>
 
@@ -24,7 +28,16 @@ struct Problem {
     recipe.distill.method = "apprentice";
     recipe.distill.scheme = scheme;
   }
-  StepResult step() { return make_method({recipe, student, teacher, nullptr})->step(batch, {}); }
+  std::unique_ptr<Method> method = nullptr;
+  /// Of a method made anew, which lives until the next.
+  StepResult step() {
+    method = make_method({recipe, student, teacher, nullptr});
+    return run_step(*method, batch);
+  }
+  void step_and_backward() {
+    StepResult result = step();
+    run_backward(result);
+  }
 };
 
 /// Row-wise softmax(z / t) in double.
@@ -120,7 +133,8 @@ TEST_CASE("the distillation term alone moves the apprentice, and leaves the teac
   const std::string teacher_before = state_hash(*b.teacher),
                     student_before = state_hash(*b.student);
   const auto method = make_method({b.recipe, b.student, b.teacher, nullptr});
-  method->step(b.batch, {}).loss.backward();
+  StepResult result = run_step(*method, b.batch);
+  run_backward(result);
   CHECK(has_gradient(*b.student));
   CHECK_FALSE(has_gradient(*b.teacher));
   nn::Sgd sgd({{.parameters = b.student->named_parameters()}}, {});
@@ -134,7 +148,7 @@ TEST_CASE("a frozen teacher's batch norm statistics do not move") {
   Problem b("B");
   b.teacher = narrow()("resnet8", 10, 3);
   const std::string before = state_hash(*b.teacher);
-  b.step().loss.backward();
+  b.step_and_backward();
   CHECK(state_hash(*b.teacher) == before);
   // In training mode the same forward would have moved them.
   b.teacher->train();
@@ -155,7 +169,8 @@ TEST_CASE("scheme A with detached logits trains the teacher as if it were alone"
     nn::Sgd sgd({{.parameters = network.named_parameters(), .weight_decay = 1e-4f}},
                 {.momentum = 0.9f});
     for (int i = 0; i < 3; ++i) {
-      method->step(a.batch, {}).loss.backward();
+      StepResult result = run_step(*method, a.batch);
+      run_backward(result);
       sgd.step(0.1f);
       sgd.zero_grad();
     }
@@ -175,7 +190,7 @@ TEST_CASE("the gradient into a teacher that receives it is that of the soft cros
   a.recipe.distill.alpha = a.recipe.distill.beta = 0;
   a.recipe.distill.gamma = 1;
   a.recipe.distill.teacher_receives_distill_grad = true;
-  a.step().loss.backward();
+  a.step_and_backward();
   // d/dz_T = p_T (l - <p_T, l>) / n with l = -log p_S; the bias of the last layer sums it over
   // rows.
   const std::vector<double> pt = softmax_of(a.teacher->forward(a.batch.x), 1);
@@ -196,6 +211,48 @@ TEST_CASE("the gradient into a teacher that receives it is that of the soft cros
     // Sums of 12 rows of terms below 20, each of some ten f32 roundings.
     CHECK(std::abs(double(got[c]) - expected[c]) < 12 * 10 * 1.2e-7 * 20);
   }
+}
+
+TEST_CASE(
+    "gradients of scheme A, brought through cut logits, are those of one graph, bit for bit") {
+  Problem a("A");
+  a.recipe.distill.teacher_receives_distill_grad = GENERATE(false, true);
+  a.student = narrow()("resnet8", 10, 1);
+  a.teacher = narrow()("resnet14", 10, 2);
+  const auto gradients = [&] {
+    std::vector<float> all;
+    for (const auto& network : {a.student, a.teacher})
+      for (auto& [name, p] : network->named_parameters()) {
+        for (const float v : p.grad().to_vector<float>()) all.push_back(v);
+        p.set_grad({});
+      }
+    return all;
+  };
+  a.step_and_backward();
+  const std::vector<float> cut = gradients();
+
+  const Tensor zt = a.teacher->forward(a.batch.x), zs = a.student->forward(a.batch.x);
+  const Tensor distill = a.recipe.distill.teacher_receives_distill_grad
+                             ? -mean(sum(softmax(zt, 1) * log_softmax(zs, 1), 1))
+                             : soft_cross_entropy(zs, softmax(zt.detach(), 1), 1);
+  const Tensor loss =
+      cross_entropy(zt, a.batch.labels) + cross_entropy(zs, a.batch.labels) * 0.5 + distill * 0.5;
+  loss.backward();
+  CHECK(bool(cut == gradients()));
+}
+
+TEST_CASE("what a step makes ahead is the frozen teacher's logits alone") {
+  Problem b("B"), a("A");
+  b.step();
+  const std::vector<Tensor> ahead = b.method->ahead(b.batch);
+  REQUIRE(ahead.size() == 1);
+  CHECK_FALSE(ahead[0].requires_grad());
+  CHECK(same_bits(ahead[0], b.teacher->forward(b.batch.x).detach()));
+  b.recipe.distill.gamma = 0;
+  b.step();
+  CHECK(b.method->ahead(b.batch).empty());
+  a.step();
+  CHECK(a.method->ahead(a.batch).empty());
 }
 
 TEST_CASE("plain training is the cross-entropy against the labels, smoothed if asked") {

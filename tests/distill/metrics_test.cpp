@@ -47,3 +47,14 @@ TEST_CASE("an evaluation does not depend on the batch size and leaves the mode a
   first_ten.images = 10;
   CHECK(evaluate(network, *set, first_ten).images == 10);
 }
+
+TEST_CASE("a set that lies elsewhere, or another one, is no resident set of an evaluation") {
+  const auto set = colours("test", 30);
+  OneLayer network(1);
+  const data::ResidentSet resident(set, Device{}), other(colours("test", 30), Device{});
+  EvaluateOptions options;
+  options.resident = &resident;
+  CHECK(evaluate(network, *set, options).correct == evaluate(network, *set).correct);
+  options.resident = &other;
+  CHECK(throws<Error>([&] { evaluate(network, *set, options); }, "the resident set is") == "");
+}

@@ -91,4 +91,9 @@ inline std::unique_ptr<distill::Method> make_method(const distill::MethodSetup& 
   return distill::methods().get(setup.recipe.distill.method).make(setup);
 }
 
+/// A step of the method as the trainer runs it, up to its losses.
+inline distill::StepResult run_step(distill::Method& method, const data::Batch& batch) {
+  return method.step(batch, method.ahead(batch), {});
+}
+
 }  // namespace apprentice::test

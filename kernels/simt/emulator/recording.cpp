@@ -8,13 +8,13 @@ namespace apprentice::simt::emu {
 namespace {
 
 std::set<void*> recorded_streams;
-std::vector<std::function<void()>> recorded;
+std::vector<RecordedWork> recorded;
 
 }  // namespace
 
 void give(Stream stream, std::function<void()> work) {
   if (is_recorded(stream))
-    recorded.push_back(std::move(work));
+    recorded.push_back({stream, std::move(work)});
   else
     work();
 }
@@ -23,7 +23,9 @@ void begin_recording(void* stream) { recorded_streams.insert(stream); }
 
 bool is_recorded(void* stream) { return recorded_streams.count(stream) != 0; }
 
-std::vector<std::function<void()>> end_recording() {
+size_t recorded_works() { return recorded.size(); }
+
+std::vector<RecordedWork> end_recording() {
   recorded_streams.clear();
   return std::exchange(recorded, {});
 }

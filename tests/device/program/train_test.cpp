@@ -69,3 +69,18 @@ TEST_CASE("train, distill and eval run on a device, and what they leave is read 
   CHECK(call("pack " + run + " " + packed).code == 0);
   CHECK(call("verify " + run + " " + packed + " --data shapes10 --images 4").code == 0);
 }
+
+TEST_CASE("a run on a device prints with --verbose where the device's memory goes") {
+  const ScratchFolder folder;
+  write_text(folder / "tiny.toml", kTeacher);
+  const Called called =
+      call("train " + (folder / "tiny.toml") + " --set data.train_images=3 --set train.batch=1 " +
+           "--device emulated --verbose --output " + (folder / "run"));
+  INFO(called.err);
+  REQUIRE(called.code == 0);
+  CHECK_THAT(called.err, Contains("memory of the device, MB:\n  parameters "));
+  for (const char* item :
+       {"optimizer", "data_set", "step.without_reuse", "step.activations", "largest.1", "free"})
+    CHECK_THAT(called.err, Contains(std::string("\n  ") + item + " "));
+  CHECK_THAT(read_text(folder / "run/log.jsonl"), Contains("\"event\":\"memory\""));
+}

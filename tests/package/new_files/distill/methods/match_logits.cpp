@@ -14,9 +14,14 @@ class MatchLogits final : public Method {
 
   std::vector<Trained> trained() const override { return {{"student", student_}}; }
 
-  StepResult step(const data::Batch& batch, const StepInfo& info) override {
+  std::vector<Tensor> ahead(const data::Batch& batch) override {
+    return {teacher_->logits(batch, batch.epoch)};
+  }
+
+  StepResult step(const data::Batch& batch, const std::vector<Tensor>& ahead,
+                  const StepInfo& /*info*/) override {
     const Tensor logits = student_->forward(batch.x);
-    const Tensor loss = mse_loss(logits, teacher_->logits(batch, info.epoch));
+    const Tensor loss = mse_loss(logits, ahead[0]);
     return {loss, {{"logits", loss.detach(), 1.0}}, correct_count(logits.detach(), batch.labels)};
   }
 
