@@ -79,6 +79,16 @@ double cosine(const nn::StateDict& a, const nn::StateDict& b) {
   return ab / std::sqrt(aa * bb);
 }
 
+/// Notes what it is given.
+struct Spy final : test::Grid {
+  using Grid::Grid;
+  nn::Scaled apply(const Tensor& real) override {
+    given = real.dtype();
+    return Grid::apply(real);
+  }
+  Dtype given = Dtype::u8;
+};
+
 }  // namespace
 
 TEST_CASE("layers of a network hand on bf16 in training and of a frozen teacher, codes too") {
@@ -114,6 +124,42 @@ TEST_CASE("layers of a network hand on bf16 in training and of a frozen teacher,
     CHECK(quantized->forward({codes, step, 255}).data.to_vector<float>() ==
           narrow.data.to_vector<float>());
   }
+}
+
+TEST_CASE("a layer of codes with real weights normalises sums that are f32") {
+  Rng rng(4);
+  const Tensor codes = test::random_codes({2, 6, 6, 8}, 0, 255, rng).to(test_device());
+  const Tensor step = Tensor::full({1}, 0.25).to(test_device());
+  const auto layer = test::make_layer(rng, true, 8);
+  layer->conv().parameter("weight").copy_from(test::random_codes({5, 3, 3, 8}, -7, 7, rng));
+  layer->to(test_device());
+  const Tensor expected = layer->forward({codes, step, 255}).data.to(Dtype::bf16);
+  const PrecisionGuard guard(Precision::bf16);
+  const Tensor narrow = layer->forward({codes.to(Dtype::bf16), step, 255}).data;
+  CHECK(narrow.dtype() == Dtype::bf16);
+  CHECK(narrow.to_vector<float>() == expected.to_vector<float>());
+}
+
+TEST_CASE("a quantizer behind batch norm gets f32, and evaluation by codes knows no precision") {
+  Rng rng(3);
+  const Tensor x = Tensor::normal({2, 6, 6, 3}, 0, 1, rng).to(test_device());
+  const auto layer = test::make_layer(rng, false);
+  layer->to(test_device());
+  const auto spy = std::make_shared<Spy>(0.05f, 255, 128);
+  spy->step_ = spy->step_.to(test_device());
+  layer->set_activation(spy);
+  layer->train();
+  const PrecisionGuard guard(Precision::bf16);
+  CHECK(layer->forward({x, {}, 0}).data.dtype() == Dtype::f32);
+  CHECK(spy->given == Dtype::f32);
+  layer->eval();
+  const NoGrad no_grad;
+  const Tensor narrow = x.to(Dtype::bf16);
+  const nn::Scaled y = layer->forward({narrow, {}, 0});
+  CHECK(y.data.dtype() == Dtype::f32);
+  const PrecisionGuard plain(Precision::f32);
+  const nn::Scaled expected = layer->forward({narrow.to(Dtype::f32), {}, 0});
+  CHECK(y.data.to_vector<float>() == expected.data.to_vector<float>());
 }
 
 TEST_CASE("sums of codes that are stored in bf16 are the integers of f32") {

@@ -135,6 +135,17 @@ TEST_CASE("a convolution of bf16 in precision f32 rounds nothing but what it sto
   CHECK(y.to_vector<float>() == rounded(conv2d(x, w)));
 }
 
+TEST_CASE("a bias gets the sum of all bits of its gradient, in bf16 too") {
+  Rng rng(5);
+  const PrecisionGuard guard(Precision::bf16);
+  const Tensor x = leaf(integers({1, 3, 3, 2}, -9, 9, rng, test_device()), Dtype::bf16);
+  const Tensor w = leaf(integers({4, 1, 1, 2}, -9, 9, rng, test_device()), Dtype::f32);
+  const Tensor bias = leaf(integers({4}, -9, 9, rng, test_device()), Dtype::f32);
+  const Tensor y = conv2d(x, w, bias);
+  y.backward(Tensor::full({1, 3, 3, 4}, 257).to(test_device()));  // nine bits
+  CHECK(bias.grad().to_vector<float>() == std::vector<float>(4, 9 * 257));
+}
+
 TEST_CASE("a residual is added in the dtype of the output, and gets its gradient in its own") {
   Rng rng(4);
   const Device device = test_device();
