@@ -20,11 +20,16 @@ inline size_t batch_norm_scratch_bytes(int64_t m, int64_t c) {
 /// Sum and squares of x - its column's first number.
 template <class X>
 struct StatisticsSource : PairSumsKind {
+  using Inputs = typename Word<X, 2>::Type;
+  using Column = Neighbours<2>;
   const X* x;
   PairedColumns paired;
-  SIMT_FN State add(State state, int64_t, int64_t row, int64_t i) const {
-    const PairAccess pair = paired.pair(i);
-    const auto v = pair.load(x + paired.at(row, i)), zero = pair.load(x + paired.at(0, i));
+  SIMT_FN Column column(int64_t i) const { return unpacked(load(0, 0, i)); }
+  SIMT_FN Inputs load(int64_t, int64_t row, int64_t i) const {
+    return paired.pair(i).load(x + paired.at(row, i));
+  }
+  SIMT_FN State add(State state, const Column& zero, const Inputs& in, int64_t) const {
+    const auto v = unpacked(in);
     SIMT_UNROLL
     for (int k = 0; k < 2; ++k) {
       const double d = double(v.v[k]) - double(zero.v[k]);
@@ -65,8 +70,10 @@ struct NormalizePass {
   struct Column {
     float mean, scale, beta;
   };
+  using Residual = typename PairOf<decltype(Args::residual)>::Type;
   struct Inputs {
-    Neighbours<2> x, residual;
+    typename PairOf<decltype(Args::x)>::Type x;
+    Residual residual;
   };
   SIMT_FN Common common() const {
     return {args.residual_scale.get(), args.max_code > 0 ? 1 / args.step.get() : 0.0f};
@@ -84,7 +91,7 @@ struct NormalizePass {
   }
   SIMT_FN Inputs load(PairAccess pair, int64_t at) const {
     return {pair.load(args.x.data + at),
-            args.residual ? pair.load(args.residual.data + at) : Neighbours<2>{}};
+            args.residual ? pair.load(args.residual.data + at) : Residual{}};
   }
   SIMT_FN float value(const Common& common, const Column& column, float x, float residual) const {
     float y = (x - column.mean) * column.scale + column.beta;
@@ -94,9 +101,10 @@ struct NormalizePass {
   }
   SIMT_FN void store(PairAccess pair, const Common& common, const Column* columns, const Inputs& in,
                      int64_t at) const {
+    const auto x = unpacked(in.x), residual = unpacked(in.residual);
     Neighbours<2> y;
     SIMT_UNROLL
-    for (int k = 0; k < 2; ++k) y.v[k] = value(common, columns[k], in.x.v[k], in.residual.v[k]);
+    for (int k = 0; k < 2; ++k) y.v[k] = value(common, columns[k], x.v[k], residual.v[k]);
     pair.store(args.y.data + at, y);
     if (args.max_code > 0 && args.bytes) pair.store(args.bytes.data + at, y);
   }

@@ -18,8 +18,10 @@ struct GradientInputs {
   struct Channel {
     float mean, scale, beta;
   };
+  using Words = typename PairOf<decltype(Args::y)>::Type;
   struct Inputs {
-    Neighbours<2> x, grad_y, mask;  ///< mask: y, or the residual
+    typename PairOf<decltype(Args::x)>::Type x;
+    Words grad_y, mask;  ///< mask: y, or the residual
   };
   SIMT_FN Common common() const {
     const float step = args.step.get();
@@ -31,15 +33,14 @@ struct GradientInputs {
   SIMT_FN Inputs load(PairAccess pair, int64_t at) const {
     const auto* mask = args.y ? args.y.data : args.residual.data;
     return {pair.load(args.x.data + at), pair.load(args.grad_y.data + at),
-            mask ? pair.load(mask + at) : Neighbours<2>{}};
+            mask ? pair.load(mask + at) : Words{}};
   }
-  /// d of element k of the two.
-  SIMT_FN float let_pass(const Common& common, const Channel& channel, const Inputs& in,
-                         int k) const {
-    const float grad_y = in.grad_y.v[k], mask = in.mask.v[k];
+  /// d of an element.
+  SIMT_FN float let_pass(const Common& common, const Channel& channel, float x, float grad_y,
+                         float mask) const {
     if (args.y) return mask > 0 ? grad_y : 0.0f;
     if (!args.beta) return grad_y;
-    float t = (in.x.v[k] - channel.mean) * channel.scale + channel.beta;
+    float t = (x - channel.mean) * channel.scale + channel.beta;
     if (args.residual) t += common.residual_scale * mask;
     if (args.max_code > 0) return t > 0 && t <= common.most ? grad_y * common.inv_step : 0.0f;
     return t > 0 ? grad_y : 0.0f;
@@ -49,18 +50,28 @@ struct GradientInputs {
 /// Sums of d and of d (x - mean).
 template <class Args>
 struct GradientSource : PairSumsKind {
+  using Inputs = typename GradientInputs<Args>::Inputs;
+  struct Column {
+    typename GradientInputs<Args>::Common common;
+    typename GradientInputs<Args>::Channel channels[2];
+  };
   GradientInputs<Args> inputs;
   PairedColumns paired;
-  SIMT_FN State add(State state, int64_t, int64_t row, int64_t i) const {
-    const PairAccess pair = paired.pair(i);
-    const auto common = inputs.common();
-    const auto in = inputs.load(pair, paired.at(row, i));
+  SIMT_FN Column column(int64_t i) const {
+    const int64_t j = 2 * i;
+    return {inputs.common(), {inputs.channel(j), inputs.channel(j + paired.pair(i).both)}};
+  }
+  SIMT_FN Inputs load(int64_t, int64_t row, int64_t i) const {
+    return inputs.load(paired.pair(i), paired.at(row, i));
+  }
+  SIMT_FN State add(State state, const Column& column, const Inputs& in, int64_t) const {
+    const auto x = unpacked(in.x), grad_y = unpacked(in.grad_y), mask = unpacked(in.mask);
     SIMT_UNROLL
     for (int k = 0; k < 2; ++k) {
-      const auto channel = inputs.channel(2 * i + (k && pair.both));
-      const double d = double(inputs.let_pass(common, channel, in, k));
-      state.of[k] = {state.of[k].first + d,
-                     state.of[k].second + d * double(in.x.v[k] - channel.mean)};
+      const auto& channel = column.channels[k];
+      const double d =
+          double(inputs.let_pass(column.common, channel, x.v[k], grad_y.v[k], mask.v[k]));
+      state.of[k] = {state.of[k].first + d, state.of[k].second + d * double(x.v[k] - channel.mean)};
     }
     return state;
   }
@@ -94,12 +105,13 @@ struct GradientPass : GradientInputs<Args> {
   }
   SIMT_FN void store(PairAccess pair, const Common& common, const Column* columns, const Inputs& in,
                      int64_t at) const {
+    const auto x = unpacked(in.x), grad_y = unpacked(in.grad_y), mask = unpacked(in.mask);
     Neighbours<2> grad_x, grad_residual;
     SIMT_UNROLL
     for (int k = 0; k < 2; ++k) {
       const Column& column = columns[k];
-      const float d = this->let_pass(common, column, in, k);
-      grad_x.v[k] = column.of_d * d + (column.of_x * (in.x.v[k] - column.mean) + column.constant);
+      const float d = this->let_pass(common, column, x.v[k], grad_y.v[k], mask.v[k]);
+      grad_x.v[k] = column.of_d * d + (column.of_x * (x.v[k] - column.mean) + column.constant);
       grad_residual.v[k] = common.residual_scale * d;
     }
     if (this->args.grad_x) pair.store(this->args.grad_x.data + at, grad_x);

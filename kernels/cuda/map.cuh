@@ -19,15 +19,16 @@ inline unsigned blocks_for(int64_t n) {
 SIMT_FN int64_t first_element() { return int64_t(blockIdx.x) * blockDim.x + threadIdx.x; }
 SIMT_FN int64_t element_step() { return int64_t(gridDim.x) * blockDim.x; }
 
-/// fn(a[i], b[i]) of every i below n into y; b may be absent, which is 0. Thread t of the grid takes
-/// elements t, t + threads, ..., of bf16 two neighbours each, in one access where all lie at a
-/// multiple of 4 bytes, as `words` says: 4 bytes a thread either way.
+/// fn(a[i], b[i]) of every i below n into y; b may be absent, which is 0. Thread t of the grid
+/// takes elements t, t + threads, ..., of bf16 two neighbours each, in one access where all lie at
+/// a multiple of 4 bytes, as `words` says: 4 bytes a thread either way.
 template <class T, class Fn>
 SIMT_FN void for_dense(const T* a, const T* b, T* y, int64_t n, bool words, const Fn& fn) {
   if constexpr (std::is_same_v<T, Bf16>) {
     for (int64_t i = 2 * first_element(); i < n; i += 2 * element_step()) {
       const PairAccess pair{words && i + 1 < n, i + 1 < n};
-      const auto u = pair.load(a + i), v = b ? pair.load(b + i) : Neighbours<2>{};
+      const uint32_t first = pair.load(a + i), second = b ? pair.load(b + i) : 0;
+      const auto u = unpacked(first), v = unpacked(second);
       pair.store(y + i, {fn(u.v[0], v.v[0]), fn(u.v[1], v.v[1])});
     }
   } else {
@@ -35,7 +36,7 @@ SIMT_FN void for_dense(const T* a, const T* b, T* y, int64_t n, bool words, cons
   }
 }
 
-/// y = F(x) or grad_y F'(x), as for_dense.
+/// y = F(x) or grad_y F'(x), by for_dense.
 template <class F, class T>
 SIMT_KERNEL_BOUNDS(kMapThreads, 4)
 map_unary_kernel(typename MapUnary<F, T>::Args args, bool words) {
@@ -46,7 +47,7 @@ map_unary_kernel(typename MapUnary<F, T>::Args args, bool words) {
   });
 }
 
-/// y = F(a, b) where neither is broadcast, as for_dense.
+/// y = F(a, b) where neither is broadcast, by for_dense.
 template <class F, class T>
 SIMT_KERNEL_BOUNDS(kMapThreads, 4)
 map_dense_kernel(const T* a, const T* b, View1<T> y, bool words) {

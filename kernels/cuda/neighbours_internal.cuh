@@ -48,6 +48,10 @@ SIMT_FN Neighbours<2> unpacked(simt::F32x2 word) { return {word.x, word.y}; }
 SIMT_FN Neighbours<2> unpacked(uint32_t word) {
   return {Bf16::of_bits(uint16_t(word)), Bf16::of_bits(uint16_t(word >> 16))};
 }
+/// Two elements as their word.
+SIMT_FN simt::F32x2 word_of(float low, float high) { return {low, high}; }
+SIMT_FN uint32_t word_of(Bf16 low, Bf16 high) { return low.bits | uint32_t(high.bits) << 16; }
+
 SIMT_FN Neighbours<4> unpacked(simt::U32x2 words) {
   const auto low = unpacked(words.x), high = unpacked(words.y);
   return {low.v[0], low.v[1], high.v[0], high.v[1]};
@@ -80,15 +84,16 @@ SIMT_FN void store_word(T* p, const Neighbours<N>& n) {
   simt::store_as(p, word);
 }
 
-/// How a thread reaches two neighbours, p being where the first of them lies.
+/// How a thread reaches two neighbours, p being where the first of them lies. What it loads stays
+/// packed until the numbers are wanted, so that nothing waits for one load before the next.
 struct PairAccess {
   bool words;  ///< in one access; both are there then
   bool both;   ///< the second is there
 
   template <class T>
-  SIMT_FN Neighbours<2> load(const T* p) const {
-    if (words) return load_word<2>(p);
-    return {float(p[0]), both ? float(p[1]) : 0.0f};
+  SIMT_FN typename Word<T, 2>::Type load(const T* p) const {
+    if (words) return simt::load_as<typename Word<T, 2>::Type>(p);
+    return word_of(p[0], both ? p[1] : T(0));
   }
   template <class T>
   SIMT_FN void store(T* p, const Neighbours<2>& n) const {

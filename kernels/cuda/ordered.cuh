@@ -141,15 +141,17 @@ inline void ordered_linear(const OrderedLinear::Args& args, simt::Stream stream)
 
 /// Integers of T, summed exactly.
 template <class T>
-struct CodeSource {
+struct CodeSource : PlainColumns {
   using State = int32_t;
+  using Inputs = T;
   const T* x;
   int64_t axis, inner;
   SIMT_FN static State empty() { return 0; }
   SIMT_FN static State combine(State a, State b) { return a + b; }
-  SIMT_FN State add(State state, int64_t o, int64_t a, int64_t i) const {
-    return state + int32_t(x[(o * axis + a) * inner + i]);
+  SIMT_FN Inputs load(int64_t o, int64_t a, int64_t i) const {
+    return x[(o * axis + a) * inner + i];
   }
+  SIMT_FN State add(State state, Column, T code, int64_t) const { return state + int32_t(code); }
 };
 struct ScaledTarget {
   float* y;
@@ -169,7 +171,7 @@ void ordered_pool(const typename OrderedPool<T>::Args& args, simt::Stream stream
   const auto sizes = ordered_pool_sizes(args.x);
   const ReduceTiles tiles = reduce_tiles(sizes, /*most=*/1);
   simt::launch(reduce_tiles_kernel<CodeSource<T>, ScaledTarget>, tiles.blocks(), kTeamBlock, 0,
-               stream, CodeSource<T>{args.x.data, sizes[1], sizes[2]},
+               stream, CodeSource<T>{{}, args.x.data, sizes[1], sizes[2]},
                ScaledTarget{args.y.data, args.step, float(sizes[1])}, tiles);
 }
 

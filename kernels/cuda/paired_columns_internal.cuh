@@ -1,5 +1,6 @@
 #pragma once
 
+#include <apprentice/base/view.h>
 #include <apprentice/kernels/cuda/neighbours_internal.cuh>
 #include <apprentice/kernels/cuda/reduce_axis_internal.cuh>
 
@@ -21,6 +22,14 @@ PairedColumns paired(int64_t c, const T*... tensors) {
   return {c, c % 2 == 0 && (is_aligned_for<2>(tensors) && ...)};
 }
 inline std::array<int64_t, 3> pair_sizes(int64_t m, int64_t c) { return {1, m, (c + 1) / 2}; }
+
+/// What two elements of a View member of Args are in memory.
+template <class V>
+struct PairOf {};
+template <class T, int R>
+struct PairOf<View<const T, R>> {
+  using Type = typename Word<T, 2>::Type;
+};
 
 struct TwoSums {
   double first, second;

@@ -6,10 +6,11 @@
 #include <apprentice/kernels/cuda/reduce_team_internal.cuh>
 
 // Reductions of [outer, axis, inner] along the axis. A `Source` says what is accumulated: its
-// State, empty(), combine(a, b), and add(state, o, a, i), the state with that element; a `Target`
-// where it goes: store(state, o * inner + i). Where too few blocks would have work, the axis is cut
-// into parts, whose states a second launch combines; how many follows from the shape alone, so the
-// result is always the same.
+// State, empty(), combine(a, b), column(i), what the elements of a column have in common,
+// load(o, a, i), the Inputs that lie at an element, and add(state, column, inputs, a), the state
+// with that element; a `Target` where it goes: store(state, o * inner + i). Where too few blocks
+// would have work, the axis is cut into parts, whose states a second launch combines; how many
+// follows from the shape alone, so the result is always the same.
 namespace apprentice::kernels::SIMT_NS {
 
 /// A tile is `columns` neighbours of the inner axis (a power of 2, 32 at most) over `chunk` of the
@@ -36,6 +37,32 @@ struct TilePart {
         end((part + 1) * tiles.chunk < tiles.axis ? (part + 1) * tiles.chunk : tiles.axis) {}
 };
 
+/// For sources whose columns have nothing in common.
+struct PlainColumns {
+  struct Column {};
+  SIMT_FN static Column column(int64_t) { return {}; }
+};
+
+/// `state` with a thread's elements of a tile, in the order of its rows; the inputs of kRows of
+/// them are under way at once.
+template <class Source>
+SIMT_FN typename Source::State reduce_rows(const Source& source, const TilePart& own, int step,
+                                           typename Source::State state) {
+  constexpr int kRows = sizeof(typename Source::Inputs) > 16 ? 2 : 4;  // registers are few
+  if (own.begin >= own.end) return state;  // and there may be no column to look at
+  const auto column = source.column(own.i);
+  for (int64_t a = own.begin; a < own.end; a += kRows * step) {
+    typename Source::Inputs inputs[kRows];
+    SIMT_UNROLL
+    for (int u = 0; u < kRows; ++u)
+      if (a + u * step < own.end) inputs[u] = source.load(own.o, a + u * step, own.i);
+    SIMT_UNROLL
+    for (int u = 0; u < kRows; ++u)
+      if (a + u * step < own.end) state = source.add(state, column, inputs[u], a + u * step);
+  }
+  return state;
+}
+
 /// Blocks take tiles block, block + blocks, ...; a tree over the threads of a column ends each.
 template <class Source, class Target>
 SIMT_KERNEL_BOUNDS(kTeamBlock, 4)
@@ -46,9 +73,7 @@ reduce_tiles_kernel(Source source, Target target, ReduceTiles tiles) {
   for (int64_t tile = blockIdx.x; tile < tiles.count(); tile += gridDim.x) {
     const TilePart own(tiles, tile);
     State state = Source::empty();
-    if (own.i < tiles.inner)
-      for (int64_t a = own.begin; a < own.end; a += step)
-        state = source.add(state, own.o, a, own.i);
+    if (own.i < tiles.inner) state = reduce_rows(source, own, step, state);
     states[thread] = state;
     simt::sync_block();
     for (int half = kTeamBlock / 2; half >= tiles.columns; half /= 2) {
@@ -67,7 +92,7 @@ reduce_rows_kernel(Source source, Target target, int64_t rows, int64_t n) {
   for (int64_t row = WarpTeam::first_row(); row < rows; row += WarpTeam::row_step()) {
     auto state = Source::empty();
     for (int64_t j = WarpTeam::rank(); j < n; j += WarpTeam::kThreads)
-      state = source.add(state, row, j, 0);
+      state = source.add(state, source.column(0), source.load(row, j, 0), j);
     state = WarpTeam::all(state, [](auto a, auto b) { return Source::combine(a, b); });
     if (WarpTeam::rank() == 0) target.store(state, row);
   }
@@ -100,14 +125,16 @@ struct PartsTarget {
   SIMT_FN void store(State state, int64_t at) const { parts[at] = state; }
 };
 template <class Source>
-struct PartsSource {
+struct PartsSource : PlainColumns {
   using State = typename Source::State;
+  using Inputs = State;
   const State* parts;
   int64_t inner;
   SIMT_FN static State empty() { return Source::empty(); }
   SIMT_FN static State combine(State a, State b) { return Source::combine(a, b); }
-  SIMT_FN State add(State state, int64_t, int64_t part, int64_t i) const {
-    return combine(state, parts[part * inner + i]);
+  SIMT_FN Inputs load(int64_t, int64_t part, int64_t i) const { return parts[part * inner + i]; }
+  SIMT_FN State add(State state, Column, const Inputs& part, int64_t) const {
+    return combine(state, part);
   }
 };
 
@@ -138,17 +165,21 @@ void reduce_along(const std::array<int64_t, 3>& sizes, const Source& source, con
   const int64_t inner = tiles.outer * tiles.inner;
   const ReduceTiles last{1, tiles.parts, inner, tiles.parts, 1, tile_columns(inner, 4)};
   simt::launch(reduce_tiles_kernel<PartsSource<Source>, Target>, last.blocks(), kTeamBlock, 0,
-               stream, PartsSource<Source>{parts, inner}, target, last);
+               stream, PartsSource<Source>{{}, parts, inner}, target, last);
 }
 
 /// Numbers of x as Kind takes them: State, empty(), combine, and of(number, place on the axis).
 template <class Kind, class X = float>
-struct AxisSource : Kind {
+struct AxisSource : Kind, PlainColumns {
   using State = typename Kind::State;
+  using Inputs = X;
   const X* x;
   int64_t axis, inner;
-  SIMT_FN State add(State state, int64_t o, int64_t a, int64_t i) const {
-    return Kind::combine(state, Kind::of(x[(o * axis + a) * inner + i], a));
+  SIMT_FN Inputs load(int64_t o, int64_t a, int64_t i) const {
+    return x[(o * axis + a) * inner + i];
+  }
+  SIMT_FN State add(State state, Column, Inputs v, int64_t a) const {
+    return Kind::combine(state, Kind::of(v, a));
   }
 };
 
@@ -179,7 +210,7 @@ template <class Kind, class X, class Target>
 void reduce_as(View3<const X> x, const Target& target, void* scratch, simt::Stream stream) {
   using Source = AxisSource<Kind, X>;
   static_assert(sizeof(typename Source::State) <= sizeof(double));
-  const Source source{{}, x.data, x.size(1), x.size(2)};
+  const Source source{{}, {}, x.data, x.size(1), x.size(2)};
   if (is_of_short_rows(x.sizes))
     simt::launch(reduce_rows_kernel<Source, Target>, WarpTeam::blocks(x.size(0)), kTeamBlock, 0,
                  stream, source, target, x.size(0), x.size(1));
