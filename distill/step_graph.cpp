@@ -12,19 +12,13 @@ bool StepGraph::takes(const data::Draft& draft) {
 void StepGraph::put(const data::Draft& draft, const StepInputs& inputs) {
   if (!graph_) record(draft, inputs);
   inputs_.copy_from(inputs);
-  holds_inputs_ = true;
 }
 
 StepResult StepGraph::launch(const data::Draft* next) {
   if (next) next_.copy_from(*next);
   graph_->launch(current_stream(options_.device));
-  // Without a next one it has made the inputs of whatever draft lies there.
-  holds_inputs_ = next != nullptr;
-  if (next) {
-    inputs_.batch.ids = next->ids;
-    inputs_.batch.epoch = next->epoch;
-    inputs_.batch.index = next->index;
-  }
+  // Without a next one it has made anew those of the draft that lies there.
+  if (options_.ahead) inputs_.name_after(next_);
   ++launches_;
   return result_;
 }

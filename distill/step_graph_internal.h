@@ -37,7 +37,7 @@ class StepGraph {
   /// Is this step launched? To be asked once a step.
   bool takes(const data::Draft& draft);
   /// Has the last launch made what this step takes?
-  bool holds(const data::Draft& draft) const { return holds_inputs_ && inputs_.are_of(draft); }
+  bool holds(const data::Draft& draft) const { return inputs_.are_of(draft); }
   /// Hands them over where it has not. The first call records the step.
   void put(const data::Draft& draft, const StepInputs& inputs);
   /// Can launches make this one's inputs?
@@ -64,7 +64,6 @@ class StepGraph {
   // What the recorded work reads.
   StepInputs inputs_;
   data::Draft next_;
-  bool holds_inputs_ = false;
   StepResult result_;
   std::optional<Graph> graph_;
 };

@@ -24,6 +24,12 @@ void StepInputs::copy_from(const StepInputs& other) {
   for (size_t i = 0; i < ahead.size(); ++i) ahead[i].copy_from(other.ahead[i]);
 }
 
+void StepInputs::name_after(const data::Draft& draft) {
+  batch.ids = draft.ids;
+  batch.epoch = draft.epoch;
+  batch.index = draft.index;
+}
+
 bool StepInputs::are_of(const data::Draft& draft) const {
   return batch.epoch == draft.epoch && batch.index == draft.index && batch.ids == draft.ids;
 }

@@ -17,6 +17,8 @@ struct StepInputs {
   void copy_from(const StepInputs& other);
   /// Are they of this draft?
   bool are_of(const data::Draft& draft) const;
+  /// From now on they are, as far as the host knows.
+  void name_after(const data::Draft& draft);
 };
 
 }  // namespace apprentice::distill

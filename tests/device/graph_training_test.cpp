@@ -65,16 +65,23 @@ class Probe final : public Method {
   explicit Probe(const MethodSetup& setup) : student_(setup.student) {}
   std::vector<Trained> trained() const override { return {{"student", student_}}; }
   std::vector<Tensor> ahead(const data::Batch& batch) override {
+    calls() += fmt::format("a{} ", batch.index);
     return {batch.x.clone(), batch.labels.clone()};
   }
   StepResult step(const data::Batch& batch, const std::vector<Tensor>& ahead,
                   const StepInfo&) override {
+    calls() += fmt::format("s{} ", batch.index);
     const Tensor logits = student_->forward(ahead[0]);
     const Tensor loss = cross_entropy(logits, ahead[1]);
     return {loss, {{"label", loss.detach(), 1.0}}, correct_count(logits.detach(), batch.labels)};
   }
   bool recordable() const override { return true; }
   bool ahead_recordable() const override { return true; }
+  /// What was called of any since it was emptied: "a1 s0".
+  static std::string& calls() {
+    static std::string text;
+    return text;
+  }
 
  private:
   std::shared_ptr<nn::TensorModule> student_;
@@ -117,6 +124,27 @@ TEST_CASE("a teacher that receives a gradient is trained in a stream of its own 
   set_emulated_order(GraphOrder::given);
   CHECK(recorded.second == 2);
   CHECK(bool(plain.first == recorded.first));
+}
+
+TEST_CASE("on a device what a step takes is made before the step before it, on the CPU it is not") {
+  add_probe();
+  const TempFolder folder;
+  Recipe recipe = recipe_of("none", "B");
+  recipe.quant.activations = "none";
+  recipe.distill = {};
+  recipe.distill.method = "probe";
+  recipe.train.epochs = 1;
+  const auto calls = [&](const TrainerOptions& options) {
+    TrainerParts parts = parts_of(recipe);
+    parts.student = std::make_shared<test::OneLayer>(3);
+    Probe::calls().clear();
+    train(parts, options);
+    return Probe::calls();
+  };
+  CHECK(calls(into(folder / "there", false)) == "a0 a1 s0 a2 s1 s2 ");
+  TrainerOptions here = into(folder / "here", false);
+  here.device = {};
+  CHECK(calls(here) == "a0 s0 a1 s1 a2 s2 ");
 }
 
 TEST_CASE("steps are those of their own batches, though these are made a step early") {
