@@ -128,18 +128,22 @@ TEST_CASE("layers of a network hand on bf16 in training and of a frozen teacher,
   }
 }
 
-TEST_CASE("a layer of codes with real weights normalises sums that are f32") {
+TEST_CASE("a layer of codes with real weights normalises sums that are f32, and adds any codes") {
   Rng rng(4);
   const Tensor codes = test::random_codes({2, 6, 6, 8}, 0, 255, rng).to(test_device());
   const Tensor step = Tensor::full({1}, 0.25).to(test_device());
   const auto layer = test::make_layer(rng, true, 8);
   layer->conv().parameter("weight").copy_from(test::random_codes({5, 3, 3, 8}, -7, 7, rng));
   layer->to(test_device());
-  const Tensor expected = layer->forward({codes, step, 255}).data.to(Dtype::bf16);
-  const PrecisionGuard guard(Precision::bf16);
-  const Tensor narrow = layer->forward({codes.to(Dtype::bf16), step, 255}).data;
-  CHECK(narrow.dtype() == Dtype::bf16);
-  CHECK(narrow.to_vector<float>() == expected.to_vector<float>());
+  // Codes of both signs around 128, as a projection hands them on.
+  const Tensor added = test::random_codes({2, 3, 3, 5}, 0, 255, rng).to(test_device());
+  for (const nn::Scaled& residual : {nn::Scaled{}, nn::Scaled{added, step, 255, 128}}) {
+    const Tensor expected = layer->forward({codes, step, 255}, residual).data.to(Dtype::bf16);
+    const PrecisionGuard guard(Precision::bf16);
+    const Tensor narrow = layer->forward({codes.to(Dtype::bf16), step, 255}, residual).data;
+    CHECK(narrow.dtype() == Dtype::bf16);
+    CHECK(narrow.to_vector<float>() == expected.to_vector<float>());
+  }
 }
 
 TEST_CASE("a quantizer behind batch norm gets f32, and evaluation by codes knows no precision") {
