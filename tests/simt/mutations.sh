@@ -1,15 +1,23 @@
 #!/usr/bin/env bash
-# mutations.sh SETTINGS LIST NUMBER: takes record NUMBER of LIST (mutations.txt says what it holds),
-# puts the wrong file before the right one, compiles its test and runs it in every way that CTest
-# runs the right one. Succeeds if one of them fails. NUMBER 0 is the control: the file of record 1
-# unchanged, which must not fail. SETTINGS, which CMake writes, names compiler and programs.
+# mutations.sh SETTINGS LIST NUMBER: a wrong kernel, which its test must catch. Takes record NUMBER
+# of LIST, puts the wrong file before the right one, compiles the test that LIST lies beside
+# (x_mutations.txt: x_test.inl) and runs it in every way that CTest runs the right one. Succeeds if
+# one of them fails. NUMBER 0 is the control: the file of record 1 unchanged, which must not fail.
+# SETTINGS, which CMake writes, names compiler and programs.
+#
+# A record says what is wrong and which file it is in, then the text that is replaced (-), which
+# stands in the file once, and by what (+); lines without a mark go on with the text:
+#   what: one row too many of the tail is stored
+#   file: tests/simt/pipelined_gemm.cuh
+#   - if (row < m && column < n)
+#   + if (row <= m && column < n)
 set -euo pipefail
 settings=$1 list=$2 number=$3
 record=$((number > 0 ? number : 1))
 # shellcheck disable=SC1090
 source "$settings"
 
-what='' file='' test='' old='' new='' part='' seen=0
+what='' file='' old='' new='' part='' seen=0
 while IFS= read -r line; do
   case $line in
     'what: '*) seen=$((seen + 1)) ;;
@@ -19,7 +27,6 @@ while IFS= read -r line; do
     '') ;;
     'what: '*) what=${line#what: } ;;
     'file: '*) file=${line#file: } ;;
-    'test: '*) test=${line#test: } ;;
     '- '*) old=${line#- } part=old ;;
     '+'*) new=${line#+} new=${new# } part=new ;;
     *) if [ "$part" = old ]; then old+=$'\n'$line; else new+=$'\n'$line; fi ;;
@@ -40,20 +47,18 @@ case $file in
   tests/*) as=${file#tests/} ;;
   *) echo "mutation '$what': $file is no kernel" >&2; exit 2 ;;
 esac
-place=$BINARY/mutations/$number
+inl=${list%_mutations.txt}_test.inl
+place=$FOLDER/$(basename "$list" _mutations.txt)-$number
 mkdir -p "$place/include/$(dirname "$as")"
 printf '%s\n' "${source_text/"$old"/"$new"}" >"$place/include/$as"
-inl=$(echo "$SOURCE"/tests/*/"${test}"_test.inl)
 [ "$inl" != "$SOURCE/$file" ] || inl=$place/include/$as
 printf '#include "%s"\n' "$inl" >"$place/test.cpp"
 
-# compile NAME OPTION...: the test as a library that the runners load, not linked with libtsan.
+# compile WAY: the test as a library that the runners load, not linked with libtsan.
 compile() {
-  local name=$1
-  shift
-  if ! { "$COMPILER" -I"$place/include" @"$FLAGS" "$@" -w -fPIC -c "$place/test.cpp" \
-    -o "$place/$name.o" &&
-    "$COMPILER" -shared -Wl,-Bsymbolic-functions "$place/$name.o" -o "$place/$name.so"; } \
+  if ! { "$COMPILER" -include "$FOLDER/$1.h" -I"$place/include" @"$FOLDER/$1.rsp" -c \
+    "$place/test.cpp" -o "$place/$1.o" &&
+    "$COMPILER" -shared -Wl,-Bsymbolic-functions "$place/$1.o" -o "$place/$1.so"; } \
     >"$place/log" 2>&1; then
     cat "$place/log" >&2
     echo "mutation '$what': it does not compile" >&2
@@ -64,7 +69,7 @@ compile() {
 # caught RUNNER LIBRARY: does the test fail, or hang?
 caught() {
   local status=0
-  timeout 60 "$1" "$2" -w NoTests >"$place/log" 2>&1 || status=$?
+  timeout 60 "$1" "$2" --abort -w NoTests >"$place/log" 2>&1 || status=$?
   if [ "$status" = 99 ]; then
     cat "$place/log" >&2
     exit 2
@@ -83,7 +88,7 @@ verdict() {
   exit 1
 }
 
-compile fast -O1
+compile fast
 export APPRENTICE_SIMT_ORDER=forward APPRENTICE_SIMT_ARRIVAL=lazy
 if caught "$RUNNER" "$place/fast.so"; then
   verdict 'forward and lazy'
@@ -92,8 +97,7 @@ export APPRENTICE_SIMT_ORDER=greedy APPRENTICE_SIMT_ARRIVAL=eager
 if caught "$RUNNER" "$place/fast.so"; then
   verdict 'greedy and eager'
 fi
-# shellcheck disable=SC2086
-compile checker $CHECKER_FLAGS
+compile checker
 export APPRENTICE_SIMT_ORDER=forward APPRENTICE_SIMT_ARRIVAL=lazy
 if caught "$RUNNER_CHECKER" "$place/checker.so"; then
   verdict 'access checker'
