@@ -243,7 +243,7 @@ Timing time_step(const Options& o, nn::TensorModule& student, nn::TensorModule* 
              kl_divergence(logits, target, kTemperature) * (0.5 * kTemperature * kTemperature);
     }
     loss.backward();
-    sgd.apply_step();
+    quant::apply_step(sgd, student);
     sgd.zero_grad();
   };
   return time_work(o, step, [&] { sgd.prepare_step(1e-3); });
