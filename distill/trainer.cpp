@@ -112,23 +112,30 @@ class Trainer {
 
   void train_epoch() {
     networks_.train();
-    loader_.start(state_.epoch, state_.cursor);
+    if (!next_) loader_.start(state_.epoch, state_.cursor);
     log_.restart_clock();
     rate_.add(0);
-    std::optional<data::Draft> next;
     while (state_.cursor < loader_.batches_per_epoch()) {
       const auto start = std::chrono::steady_clock::now();
-      if (!next) next = loader_.next_draft();
-      check(next.has_value(), "train: the loader ended before the epoch");
-      const data::Draft draft = std::move(*next);
-      next = runner_->looks_ahead() ? loader_.next_draft() : std::nullopt;
-      train_step(draft, next ? &*next : nullptr);
+      if (!next_) next_ = loader_.next_draft();
+      check(next_.has_value(), "train: the loader ended before the epoch");
+      const data::Draft draft = *next_;
+      next_ = runner_->looks_ahead() ? draft_after() : std::nullopt;
+      train_step(draft, next_ ? &*next_ : nullptr);
       if (is_line_due()) catch_up();
       const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
       train_seconds_ += seconds.count();
       trained_images_ += draft.size();
       after_step();
     }
+  }
+
+  /// Of this epoch, or the first of the one that follows.
+  std::optional<data::Draft> draft_after() {
+    std::optional<data::Draft> draft = loader_.next_draft();
+    if (draft || state_.epoch + 1 == recipe_.train.epochs) return draft;
+    loader_.start(state_.epoch + 1);
+    return loader_.next_draft();
   }
 
   void train_step(const data::Draft& draft, const data::Draft* next) {
@@ -341,6 +348,7 @@ class Trainer {
   int64_t steps_;
   std::optional<RunFolder> folder_;
   RunState state_;
+  std::optional<data::Draft> next_;  ///< of the step to come, where it is known
   std::optional<StepRunner> runner_;
   StepLog log_;
   Rate rate_;
