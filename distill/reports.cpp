@@ -1,5 +1,6 @@
 #include <apprentice/distill/reports_internal.h>
 
+#include <algorithm>
 #include <map>
 
 #include <apprentice/base/runtime.h>
