@@ -54,8 +54,7 @@ TEST_CASE("integers of grouped convolutions on a device are the CPU's, past 2^24
   }
 }
 
-TEST_CASE("a grouped layer evaluates on a device to the CPU's codes, and keeps nothing there after",
-          "[emulated]") {
+TEST_CASE("a grouped layer on a device has the CPU's codes, and keeps nothing there after") {
   Rng rng(1, RngPurpose::test);
   nn::ConvBn2d layer({.conv = {.in = 6, .out = 4, .kernel_size = {3, 3}, .groups = 2}}, rng);
   layer.conv().parametrize("weight", quant::quantizers().get("twn").make({}));
