@@ -29,7 +29,8 @@ inline void arrive_named(int id, int threads, SIMT_SITE) {
 }
 inline void sync_warp(uint32_t mask = full_mask, SIMT_SITE) { emu::warp_barrier(mask, site); }
 inline void fence_block() {}
-inline void fence_device() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+/// All threads of a launch are fibers of one host thread: only the compiler could reorder.
+inline void fence_device() { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
 [[noreturn]] inline void trap(SIMT_SITE) { emu::trap(site); }
 
 }  // namespace api_emu
