@@ -7,7 +7,7 @@
 #include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
 #include <apprentice/base/stream.h>
-#include <apprentice/kernels/bias_relu.h>
+#include <apprentice/kernels/bias_residual_relu.h>
 #include <apprentice/kernels/convert.h>
 #include <apprentice/kernels/dense/cuda/on_device_internal.h>
 #include <apprentice/kernels/dense/cudnn/conv_engines_internal.h>
@@ -103,11 +103,11 @@ class Runner {
     const auto run = [&]<class Y>() {
       const int64_t out = problem_.y[3];
       const std::array<int64_t, 2> sizes{numel(kY) / out, out};
-      launch_own<BiasRelu<float, Y>>({{static_cast<Y*>(sums), sizes},
-                                      {memory_.bias, {out}},
-                                      {static_cast<const Y*>(residual), sizes},
-                                      memory_.relu},
-                                     stream_);
+      launch_own<BiasResidualRelu<float, Y>>({{static_cast<Y*>(sums), sizes},
+                                              {memory_.bias, {out}},
+                                              {static_cast<const Y*>(residual), sizes},
+                                              memory_.relu},
+                                             stream_);
     };
     type == Dtype::bf16 ? run.template operator()<Bf16>() : run.template operator()<float>();
   }

@@ -12,8 +12,8 @@ namespace apprentice::kernels {
 ///   y [m, c], overwritten; bias [c], or absent; residual [m, c], or absent
 /// Y is the type in memory; sums are of T, rounded to Y once.
 template <class T, class Y = T>
-struct BiasRelu {
-  static constexpr std::string_view name = "bias_relu", types = types_of<Y>;
+struct BiasResidualRelu {
+  static constexpr std::string_view name = "bias_residual_relu", types = types_of<Y>;
   struct Args {
     View2<Y> y;
     View1<const T> bias;
