@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -22,10 +24,17 @@ std::vector<float> widened(const std::vector<T>& elements) {
   return {elements.begin(), elements.end()};
 }
 
-/// Equal, NaNs included.
 template <class T>
 bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+/// The same bits, but any NaN for a NaN: a GPU makes one of its own of each that it rounds.
+template <class T>
+bool same_numbers(const std::vector<T>& a, const std::vector<T>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](T u, T v) {
+    return std::memcmp(&u, &v, sizeof(T)) == 0 || (std::isnan(float(u)) && std::isnan(float(v)));
+  });
 }
 
 }  // namespace apprentice::testing

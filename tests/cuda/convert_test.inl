@@ -26,9 +26,21 @@ std::vector<float> any_numbers(size_t n) {
   return values;
 }
 
+template <class From, class To>
+using Launcher = void(const typename Convert<From, To>::Args&, simt::Stream);
+
+/// As kernels::convert launches it, but on two blocks: they go round from 2048 elements on.
+template <class From, class To>
+void on_two_blocks(const typename Convert<From, To>::Args& a, simt::Stream stream) {
+  using namespace kernels::SIMT_NS;
+  const bool aligned = is_aligned_for<4>(a.x.data) && is_aligned_for<4>(a.y.data);
+  simt::launch(convert_kernel<From, To>, 2, kMapThreads, 0, stream, a, aligned);
+}
+
 /// x[x_at...] into y[y_at...] by the reference and by the kernel; the rest of y stays.
 template <class From, class To>
-void check_convert(const std::vector<From>& values, int64_t n, int64_t x_at, int64_t y_at) {
+void check_convert(const std::vector<From>& values, int64_t n, int64_t x_at, int64_t y_at,
+                   Launcher<From, To>* convert = kernels::SIMT_NS::convert<From, To>) {
   Both<From> x(values);
   Both<To> y(std::vector<To>(static_cast<size_t>(n) + 4, To(7.0f)));
   const auto args = [&](const From* from, To* to) {
@@ -36,8 +48,8 @@ void check_convert(const std::vector<From>& values, int64_t n, int64_t x_at, int
   };
   const std::array<int64_t, 1> all{1};
   kernels::launch<Convert<From, To>>(args(x.host.data(), y.host.data()));
-  kernels::SIMT_NS::convert<From, To>(args(x.on_device(all).data, y.on_device(all).data), nullptr);
-  CHECK(testing::same_bits(y.got(), y.host));
+  convert(args(x.on_device(all).data, y.on_device(all).data), nullptr);
+  CHECK(testing::same_numbers(y.got(), y.host));
 }
 
 }  // namespace
@@ -51,6 +63,14 @@ KERNEL_TEST_CASE("conversions to and from bf16 give the reference's bits, wherev
       check_convert<float, Bf16>(values, n, x_at, y_at);
       check_convert<Bf16, float>(testing::stored<Bf16>(values), n, x_at, y_at);
     }
+}
+
+KERNEL_TEST_CASE("a grid that is too small for all elements converts them in several rounds") {
+  const int64_t n = 6147, at = GENERATE(0, 1);
+  CAPTURE(at);
+  const auto values = any_numbers(size_t(n) + 4);
+  check_convert<float, Bf16>(values, n, at, at, on_two_blocks<float, Bf16>);
+  check_convert<Bf16, float>(testing::stored<Bf16>(values), n, at, at, on_two_blocks<Bf16, float>);
 }
 
 KERNEL_TEST_CASE(

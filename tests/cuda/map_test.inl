@@ -124,4 +124,30 @@ KERNEL_TEST_CASE("functions of two numbers are those of the CPU under broadcasti
   }
 }
 
+KERNEL_TEST_CASE("a grid that is too small for all elements maps them in several rounds") {
+  using namespace kernels::SIMT_NS;
+  namespace f = kernels::functions;
+  const int64_t n = 3077;
+  const auto x = testing::random_integers<float>(size_t(n), -9, 9, 3);
+  std::vector<float> expected(x);
+  for (float& v : expected) v = std::max(v, 0.0f);
+
+  const auto dx = simt::Buffer<float>::from(x);
+  const simt::Buffer<float> dy(x.size());
+  kernels::MapUnary<f::relu, float>::Args args;
+  args.x = {dx.data(), {n}}, args.y = {dy.data(), {n}};
+  simt::launch(map_unary_kernel<f::relu, float>, 2, kMapThreads, 0, nullptr, args, false);
+  CHECK(dy.values() == expected);
+
+  const auto nx = simt::Buffer<Bf16>::from(testing::stored<Bf16>(x));
+  const simt::Buffer<Bf16> ny(x.size());
+  kernels::MapUnary<f::relu, Bf16>::Args narrow;
+  narrow.x = {nx.data(), {n}}, narrow.y = {ny.data(), {n}};
+  for (const bool words : {false, true}) {
+    CAPTURE(words);
+    simt::launch(map_unary_kernel<f::relu, Bf16>, 2, kMapThreads, 0, nullptr, narrow, words);
+    CHECK(testing::widened(ny.values()) == expected);
+  }
+}
+
 }  // namespace apprentice
