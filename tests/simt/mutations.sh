@@ -2,8 +2,8 @@
 # mutations.sh SETTINGS LIST NUMBER: a wrong kernel, which its test must catch. Takes record NUMBER
 # of LIST, puts the wrong file before the right one, compiles the test that LIST lies beside
 # (x_mutations.txt: x_test.inl) and runs it in every way that CTest runs the right one. Succeeds if
-# one of them fails. NUMBER 0 is the control: the file of record 1 unchanged, which must not fail.
-# SETTINGS, which CMake writes, names compiler and programs.
+# one of them fails. NUMBER 0 is the list's control: the file of record 1 unchanged, which must not
+# fail. SETTINGS, which CMake writes, names compiler and programs.
 #
 # A record says what is wrong and which file it is in, then the text that is replaced (-), which
 # stands in the file once, and by what (+); lines without a mark go on with the text:
