@@ -56,7 +56,8 @@ struct Conv2d {
     Precision precision = Precision::f32;
   };
   /// Largest |y - exact| of one output, before it is rounded to Y, by a direct algorithm: `taps` =
-  /// kh*kw*ci products and up to two more terms, abs_sum the sum of the terms' absolute values (Higham 2002, section 3.1).
+  /// kh*kw*ci products and up to two more terms, abs_sum the sum of the terms' absolute values
+  /// (Higham 2002, section 3.1).
   static double error_bound(int64_t taps, double abs_sum) {
     return double(taps + 3) * epsilon_of<T> * abs_sum;
   }

@@ -11,8 +11,8 @@
 // built, kernels/dense/absent stands for it: its problem says so, and nothing else is called.
 namespace apprentice::kernels::dense {
 
-/// Memory of a convolution or gradient: x, w and y as in ConvProblem, of which one is computed; bias
-/// and residual of a forward, or null.
+/// Memory of a convolution or gradient: x, w and y as in ConvProblem, of which one is computed;
+/// bias and residual of a forward, or null.
 struct ConvMemory {
   std::array<const void*, 3> xwy;
   const float* bias = nullptr;
@@ -20,9 +20,10 @@ struct ConvMemory {
   bool relu = false;
 };
 
-/// Gives the stream the convolution or gradient and, of a forward, what follows. The first call for a problem in a thread plans it and, unless plan_choice() says
-/// otherwise or the choice is known, times algorithms in the stream, for which it waits; no later
-/// call does. DeviceError with cuDNN's reason and the problem.
+/// Gives the stream the convolution or gradient and, of a forward, what follows. The first call for
+/// a problem in a thread plans it and, unless plan_choice() says otherwise or the choice is known,
+/// times algorithms in the stream, for which it waits; no later call does. DeviceError with cuDNN's
+/// reason and the problem.
 void cudnn_convolve(const ConvProblem& problem, const ConvMemory& memory, Stream stream);
 
 /// The same for c = op(a) op(b) by cuBLASLt, bias or null.

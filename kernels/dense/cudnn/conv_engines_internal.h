@@ -10,8 +10,8 @@ namespace apprentice::kernels::dense {
 
 /// Every way in which cuDNN may compute a problem in the precision that it allows. Where that is
 /// bf16, TF32 is allowed too: some problems need it, as bf16 engines take certain shapes only, and
-/// some are faster by it. What follows the sums of a forward an engine may do itself or leave to us:
-/// those that do it are compiled for the device when they are planned, which may fail.
+/// some are faster by it. What follows the sums of a forward an engine may do itself or leave to
+/// us: those that do it are compiled for the device when they are planned, which may fail.
 class ConvEngines {
  public:
   ConvEngines(const ConvProblem& problem, const CudnnTarget& target);
