@@ -20,12 +20,23 @@ namespace apprentice::distill {
 namespace {
 
 constexpr const char* kSummaryHeader =
-    "epoch,step,train_loss,train_top1,test_loss,test_top1,lr,train_images_per_s";
+    "epoch,step,train_loss,train_top1,test_loss,test_top1,lr,train_images_per_s,train_seconds";
 
 data::LoaderOptions on_device(data::LoaderOptions options, Device device) {
   options.device = device;
   return options;
 }
+
+/// Images trained on, and the time of their steps.
+struct TrainingTime {
+  int64_t images = 0;
+  double seconds = 0;
+
+  void add(int64_t more_images, double more_seconds) {
+    images += more_images, seconds += more_seconds;
+  }
+  double images_per_s() const { return seconds > 0 ? double(images) / seconds : 0; }
+};
 
 class Trainer {
  public:
@@ -71,7 +82,7 @@ class Trainer {
             .best_top1 = state_.best_top1,
             .steps = state_.step,
             .recorded_steps = runner_->recorded_steps(),
-            .train_images_per_s = train_seconds_ > 0 ? double(trained_images_) / train_seconds_ : 0,
+            .train_images_per_s = trained_.images_per_s(),
             .checkpoint = folder_->checkpoints().last()};
   }
 
@@ -115,6 +126,7 @@ class Trainer {
     if (!next_) loader_.start(state_.epoch, state_.cursor);
     log_.restart_clock();
     rate_.add(0);
+    trained_in_epoch_ = {};
     while (state_.cursor < loader_.batches_per_epoch()) {
       const auto start = std::chrono::steady_clock::now();
       if (!next_) next_ = loader_.next_draft();
@@ -124,8 +136,8 @@ class Trainer {
       train_step(draft, next_ ? &*next_ : nullptr);
       if (is_line_due()) catch_up();
       const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-      train_seconds_ += seconds.count();
-      trained_images_ += draft.size();
+      for (TrainingTime* count : {&trained_, &trained_in_epoch_})
+        count->add(draft.size(), seconds.count());
       after_step();
     }
   }
@@ -228,9 +240,9 @@ class Trainer {
                   {"images_per_s", test.images_per_s}});
     folder_->summary(
         kSummaryHeader,
-        fmt::format("{},{},{},{},{},{},{},{:.1f}", state_.epoch, state_.step, log_.epoch_loss(),
-                    log_.epoch_top1(), test.loss, test.top1, last_lr(),
-                    train_seconds_ > 0 ? double(trained_images_) / train_seconds_ : 0));
+        fmt::format("{},{},{},{},{},{},{},{:.1f},{:.3f}", state_.epoch, state_.step,
+                    log_.epoch_loss(), log_.epoch_top1(), test.loss, test.top1, last_lr(),
+                    trained_in_epoch_.images_per_s(), trained_in_epoch_.seconds));
     if (test.top1 > state_.best_top1) {
       state_.best_top1 = test.top1;
       state_.best_step = state_.step;
@@ -355,8 +367,7 @@ class Trainer {
   bool memory_told_ = false;
   std::pair<int64_t, data::Cursor> saved_{-1, {}};
   Metrics test_metrics_;
-  double train_seconds_ = 0;
-  int64_t trained_images_ = 0;
+  TrainingTime trained_, trained_in_epoch_;  ///< of this process
 };
 
 }  // namespace

@@ -96,30 +96,39 @@ bench() {
   step "$what" "$log" "$apprentice" bench "$@" --device cuda --json
 }
 
+# distil RUN [OPTION...]: a short distillation in $out/RUN, packed and verified.
 distil() {
-  local settings=(--set "train.epochs=${EPOCHS:-3}") data=cifar10 recipe
+  local run=$out/$1 settings=(--set "train.epochs=${EPOCHS:-3}" "${@:2}") data=cifar10 recipe
   if "$apprentice" eval resnet56_jpeg --data cifar10 --images 1 >/dev/null 2>&1 &&
     "$apprentice" eval resnet20_jpeg --data cifar10 --images 1 >/dev/null 2>&1; then
     recipe=tools/recipes/cifar10_resnet20_ternary.toml
   else
     recipe=tools/recipes/shapes10_resnet8_ternary.toml data=shapes10
-    "$apprentice" train tools/recipes/shapes10_teacher.toml --device cuda --output "$out/teacher" &&
-      "$apprentice" train tools/recipes/shapes10_resnet8.toml --device cuda --output "$out/start" || return
+    [ -d "$out/start" ] ||
+      { "$apprentice" train tools/recipes/shapes10_teacher.toml --device cuda --output "$out/teacher" &&
+        "$apprentice" train tools/recipes/shapes10_resnet8.toml --device cuda --output "$out/start"; } || return
     settings+=(--set "teacher.weights=$out/teacher/checkpoints/last" --set "model.init=$out/start/checkpoints/last")
   fi
-  "$apprentice" distill "$recipe" --device cuda --output "$out/run" "${settings[@]}" &&
-    "$apprentice" pack "$out/run/checkpoints/last" "$out/packed.safetensors" &&
-    "$apprentice" verify "$out/run/checkpoints/last" "$out/packed.safetensors" --data "$data" --device cuda
+  "$apprentice" distill "$recipe" --device cuda --output "$run" "${settings[@]}" &&
+    "$apprentice" pack "$run/checkpoints/last" "$run.safetensors" &&
+    "$apprentice" verify "$run/checkpoints/last" "$run.safetensors" --data "$data" --device cuda
 }
 
-rm -rf "$out/run" "$out/teacher" "$out/start"
+# distillation WHAT RUN [OPTION...]
+distillation() {
+  local summary=$out/$2/summary.csv
+  step "$1, packed, verified" "$2.log" distil "${@:2}" || return
+  row "$1: top-1 of the last epoch" "$(tail -n 1 "$summary" | cut -d, -f6) %" 0
+  row "$1: images/s in training, last epoch" "$(tail -n 1 "$summary" | cut -d, -f8)" 0
+  row "$1: seconds of the last epoch's steps" "$(tail -n 1 "$summary" | cut -d, -f9)" 0
+}
+
+rm -rf "$out/run_f32" "$out/run_bf16" "$out/teacher" "$out/start"
 if [ -z "${GPU_BUILD-}" ]; then step "build for $architecture" build.log build_all; fi
 step 'kernel cases' kernels.log "$build/tests/simt/gpu_tests"
 step 'stack on the device, parity with the CPU' stack.log "$build/tests/device/gpu_device_tests"
-step 'distillation, packed, verified' distil.log distil && {
-  row 'top-1 of the last epoch' "$(tail -n 1 "$out/run/summary.csv" | cut -d, -f6) %" 0
-  row 'images/s in training' "$(tail -n 1 "$out/run/summary.csv" | cut -d, -f8)" 0
-}
+distillation 'distillation' run_f32
+distillation 'distillation in bf16, batch 512' run_bf16 --set train.precision=bf16 --set train.batch=512
 for precision in f32 bf16; do
   bench "ResNet-20 step, $precision, batch 512" "step_$precision.json" step resnet20 --graph --precision $precision --batch 512
   bench "ResNet-56 to ResNet-20 step, $precision, batch 512" "distil_step_$precision.json" step resnet20 --teacher resnet56 \
