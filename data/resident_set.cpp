@@ -33,7 +33,7 @@ void check_fits(const ImageSet& set, Device device) {
       runtime_of(device.kind).memory(device.index).free + device_allocator(device).use().cached;
   check<DeviceError>(needed <= free,
                      "data: set '{}' takes {:.1f} MB on {}, expected at most the {:.1f} MB that "
-                     "are free there; a loader that is not resident copies batches instead",
+                     "are free there; with data.resident=false batches are copied instead",
                      set.name, double(needed) / kMb, device.str(), double(free) / kMb);
 }
 

@@ -29,10 +29,11 @@ struct LossTerm {
 /// What one step has made; the trainer calls run_backward() and moves the trained networks. All of
 /// it lies where the batch does, so that the host need not wait for a device to make it.
 struct StepResult {
-  Tensor loss;                  ///< scalar, in the graph: the sum of weight * value
+  Tensor loss;                  ///< scalar: the sum of weight * value
   std::vector<LossTerm> terms;  ///< in a fixed order
   Tensor correct;               ///< [1] f32: rows of the batch that the student got right
-  /// Brings the gradients of the loss to the trained networks; empty: loss.backward() does.
+  /// Brings the gradients of the loss to the trained networks; empty: loss is in the graph, and
+  /// loss.backward() does.
   std::function<void()> backward{};
 };
 

@@ -8,13 +8,15 @@
 #include <apprentice/base/error.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/ops/loss.h>
+#include <apprentice/core/precision.h>
 #include <apprentice/kernels/count.h>
 #include <apprentice/kernels/kernel_table.h>
 #include <apprentice/nn/eval_mode.h>
 
 namespace apprentice::distill {
 
-Tensor correct_count(const Tensor& logits, const Tensor& labels) {
+Tensor correct_count(const Tensor& given, const Tensor& labels) {
+  const Tensor logits = widened(given);
   check<ShapeError>(logits.rank() == 2 && labels.numel() == logits.size(0),
                     "correct_count: logits are {}, labels are {}", logits.shape().str(),
                     labels.shape().str());

@@ -4,6 +4,7 @@
 
 #include <apprentice/base/device_allocator.h>
 #include <apprentice/base/error.h>
+#include <apprentice/core/autograd.h>
 
 namespace apprentice::distill {
 
@@ -43,6 +44,7 @@ void StepRunner::run(const data::Draft& draft, const data::Draft* next, const St
 
 StepInputs StepRunner::make(const data::Draft& draft) {
   const PrecisionGuard precision(options_.precision);
+  const NoGrad no_grad;
   StepInputs inputs{loader_.make(draft), {}};
   inputs.ahead = method_.ahead(inputs.batch);
   return inputs;

@@ -8,6 +8,7 @@
 #include <apprentice/base/files.h>
 #include <apprentice/base/safetensors.h>
 #include <apprentice/core/autograd.h>
+#include <apprentice/core/precision.h>
 #include <apprentice/distill/hash.h>
 
 namespace apprentice::distill {
@@ -95,7 +96,7 @@ void LogitsWriter::add(const data::Batch& batch, int64_t epoch, const Tensor& lo
                     "stored logits: logits are {}, expected [{}, {}]", logits.shape().str(),
                     batch.size(), key_.classes);
   float* out = epochs_[size_t(epoch)].data<float>();
-  const Tensor host = logits.to(Device{});
+  const Tensor host = widened(logits).to(Device{});
   const float* row = host.data<float>();
   for (const int64_t id : batch.ids) {
     check(id >= 0 && id < key_.images, "stored logits: sample {} of {}", id, key_.images);

@@ -91,7 +91,7 @@ struct AdamStep {
 /// Is there a word that tells a step to do nothing, and does it?
 inline bool skips(View1<const int64_t> skip) { return skip && skip(0) != 0; }
 
-/// A parameter after it has moved: not beyond its bound; NaN stays NaN.
+/// A parameter after it has moved: not beyond its bound; NaN stays NaN. Device code calls it, too.
 template <class T>
 constexpr T within(T param, T bound) {
   return param < -bound ? -bound : param > bound ? bound : param;

@@ -62,6 +62,10 @@ void Optimizer::apply_step(std::span<ParameterCodes> codes) {
   asked_.clear();
   for (ParameterCodes& each : codes) {
     each.made = false;
+    check(each.codes.w.data == std::as_const(each.parameter).flat<float>().data &&
+              each.codes.w.numel() == each.parameter.numel(),
+          "optimizer: codes asked of {} elements beside a parameter {}, expected of it, whole",
+          each.codes.w.numel(), each.parameter.shape().str());
     asked_[std::as_const(each.parameter).bytes()] = &each;
   }
   launch_step();

@@ -20,8 +20,8 @@ struct ParameterGroup {
 
 /// What a step does with a parameter that it moves, in the same launch (kernels/optimizer.h).
 struct ParameterCodes {
-  Tensor parameter;  ///< f32
-  kernels::QuantizeWeights::Weight codes;
+  Tensor parameter;                                      ///< f32
+  kernels::QuantizeWeights::Weight codes;                ///< its w: the parameter, whole
   float bound = std::numeric_limits<float>::infinity();  ///< then |parameter| <= bound
   bool made = false;  ///< set by apply_step(): false if the parameter is none that moves
 };

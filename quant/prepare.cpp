@@ -265,7 +265,13 @@ void load_flip_counts(nn::Module& model, const nn::StateDict& counts) {
   quantize_all(quantized_layers(layers(model)));
   nn::StateDict now = flip_counts(model);
   for (auto& [name, tensor] : now)
-    if (const auto it = counts.find(name); it != counts.end()) tensor.copy_from(it->second);
+    if (const auto it = counts.find(name); it != counts.end()) {
+      const Tensor& saved = it->second;
+      check<DamagedFile>(saved.shape() == tensor.shape() && saved.dtype() == tensor.dtype(),
+                         "flip counts of {}: {} {}, expected {} {}", name, name_of(saved.dtype()),
+                         saved.shape().str(), name_of(tensor.dtype()), tensor.shape().str());
+      tensor.copy_from(saved);
+    }
 }
 
 }  // namespace apprentice::quant

@@ -78,8 +78,8 @@ class WeightQuantizer : public nn::Parametrization,
   virtual void initialise(const Tensor& w);
   /// Names of the parameters that attach() adds: no weight decay on them.
   virtual std::vector<std::string> learned() const { return {}; }
-  /// What has to happen to the master weight after an optimizer step, where there is no rule, whose
-  /// bound says it.
+  /// What has to happen to the master weight after an optimizer step, beside what the bound of a
+  /// rule says.
   virtual void after_step(Tensor w) const;
 
   /// One-step grids: data = codes in f32, with d L/d w = weight_gradient(d L/d codes); the step is

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <apprentice/base/error.h>
+#include <apprentice/base/graph.h>
 #include <apprentice/core/written.h>
 #include <apprentice/kernels/kernel_table.h>
 #include <apprentice/quant/quantizer.h>
@@ -97,14 +98,20 @@ QuantizedWeight WeightQuantizer::quantize(const Tensor& w) const {
 QuantizedWeight WeightQuantizer::quantized(const Tensor& w) const {
   if (WeightPass::holds(*this, w)) return of_codes(made_.codes, made_.scale);
   if (rule() || w.device().is_cpu()) return quantize(w);
+  const char* advice =
+      Graph::recording() ? "it cannot be recorded: give it a rule(), or pass --no-graph"
+                         : "give it a rule(), or compute by operations on tensors, or train on the "
+                           "CPU";
+  std::string problem;
   try {
-    return quantize(w);
+    QuantizedWeight q = quantize(w);
+    if (q.codes.device() == w.device() && q.scale.device() == w.device()) return q;
+    problem = fmt::format("what it gives lies on {}", q.codes.device().str());
   } catch (const DeviceError& error) {
-    throw DeviceError(fmt::format(
-        "weight quantizer {}: quantize() does not work on {} ({}); give it a rule(), or compute by "
-        "operations on tensors, or train on the CPU",
-        name(), w.device().str(), error.what()));
+    problem = error.what();
   }
+  throw DeviceError(fmt::format("weight quantizer {}: quantize() does not work on {} ({}); {}",
+                                name(), w.device().str(), problem, advice));
 }
 
 QuantizedWeight WeightQuantizer::of_codes(const Tensor& codes, const Tensor& scale) const {
@@ -130,8 +137,7 @@ void apply_step(nn::Optimizer& optimizer, const std::vector<QuantizedLayer>& lay
   WeightPass pass;
   for (const QuantizedLayer& layer : layers) pass.add(layer);
   pass.launch(optimizer);
-  for (const QuantizedLayer& layer : layers)
-    if (!layer.quantizer->rule()) layer.quantizer->after_step(layer.weight);
+  for (const QuantizedLayer& layer : layers) layer.quantizer->after_step(layer.weight);
 }
 
 std::vector<double> zero_parts(const std::vector<QuantizedLayer>& layers) {

@@ -9,10 +9,6 @@
 // launch, where a row is longer than a part in a second one (quantize_weights_internal.cuh).
 namespace apprentice::kernels::SIMT_NS {
 
-SIMT_FN float within_bound(float v, float bound) {
-  return v < -bound ? -bound : v > bound ? bound : v;
-}
-
 /// Elements moved by SgdStep.
 struct SgdSource {
   struct Entry {
@@ -48,7 +44,7 @@ struct SgdSource {
         velocity.v[i] = v;
         d = nesterov ? g + momentum * v : v;
       }
-      param.v[i] = within_bound(param.v[i] - rate * d, p.bound);
+      param.v[i] = within(param.v[i] - rate * d, p.bound);
     }
     store_four(p.param + first, at, end, param);
     if (p.velocity) store_four(p.velocity + first, at, end, velocity);
@@ -92,7 +88,7 @@ struct AdamSource {
       first.v[i] = m;
       second.v[i] = v;
       param.v[i] =
-          within_bound(param.v[i] * shrink - rate * m / (sqrtf(v * now.correct2) + eps), p.bound);
+          within(param.v[i] * shrink - rate * m / (sqrtf(v * now.correct2) + eps), p.bound);
     }
     store_four(p.first + row, at, end, first);
     store_four(p.second + row, at, end, second);

@@ -35,7 +35,8 @@ class Wrpn final : public WeightQuantizer {
   }
 
   std::optional<WeightRule> rule() const override {
-    return WeightRule{kernels::QuantizeWeights::Rule::uniform, double(levels_), false, 1};
+    return WeightRule{
+        .rule = kernels::QuantizeWeights::Rule::uniform, .factor = double(levels_), .bound = 1};
   }
 
   Tensor error_bound(const Tensor& w) const override {

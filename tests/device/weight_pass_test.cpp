@@ -130,7 +130,26 @@ class OnHost final : public quant::WeightQuantizer {
   Tensor error_bound(const Tensor& w) const override { return w; }
 };
 
+/// One that reads wherever the weight lies, and gives codes of the CPU.
+class ToHost final : public quant::WeightQuantizer {
+ public:
+  std::string_view name() const override { return "to_host"; }
+  int bits() const override { return 2; }
+  std::string grid() const override { return "{1}"; }
+  quant::QuantizedWeight quantize(const Tensor& w) const override {
+    return {Tensor::full(w.shape(), 1), Tensor::full({1}, 1), {}, 1};
+  }
+  Tensor error_bound(const Tensor& w) const override { return w; }
+};
+
 }  // namespace
+
+TEST_CASE("a quantizer whose codes lie elsewhere than the weight is named") {
+  const Tensor w = Tensor::full({2, 2}, -1).to(test_device());
+  CHECK_THROWS_WITH(std::make_shared<ToHost>()->apply(w, true),
+                    Catch::Contains("weight quantizer to_host: quantize() does not work on " +
+                                    test_device().str() + " (what it gives lies on cpu)"));
+}
 
 TEST_CASE("a quantizer of host code is named where a device asks for it") {
   const auto quantizer = std::make_shared<OnHost>();

@@ -29,7 +29,10 @@ bool is_recorded(Stream stream) {
   return status != cudaStreamCaptureStatusNone;
 }
 
+/// Other streams may have work of their own under way, say a teacher's: none runs beside what is
+/// timed.
 std::optional<size_t> fastest_in(Stream stream, size_t n, const std::function<void(size_t)>& run) {
+  check_cuda(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
   return fastest(n, [&](size_t candidate, int runs) {
     try {
       StreamEvent begin(stream.device), end(stream.device);
