@@ -9,15 +9,15 @@ namespace apprentice::kernels {
 
 enum class ReduceKind { sum, mean, max };
 
-/// y[o,i] = sum, mean or max over a of x[o,a,i]; sums in double.
-///   x [outer, axis, inner], y [outer, inner]
+/// y[o,i] = sum, mean or max over a of x[o,a,i]; sums in double, rounded once.
+///   x [outer, axis, inner], y [outer, inner], which is f32 of bf16
 /// An empty axis sums to 0; mean is 0/0 and max -infinity then. A NaN makes the max NaN.
 template <class T>
 struct Reduce {
   static constexpr std::string_view name = "reduce", types = types_of<T>;
   struct Args {
     View3<const T> x;
-    View2<T> y;
+    View2<compute_of<T>> y;
     ReduceKind kind = ReduceKind::sum;
   };
 };

@@ -35,7 +35,8 @@ struct PlaceTarget {
   SIMT_FN void store(unsigned long long first, int64_t at) const { y[at] = uint32_t(~first); }
 };
 
-inline void reduce(const Reduce<float>::Args& args, void* scratch, simt::Stream stream) {
+template <class T>
+void reduce(const typename Reduce<T>::Args& args, void* scratch, simt::Stream stream) {
   if (args.kind == ReduceKind::max) {
     reduce_as<LargestKind>(args.x, LargestTarget{args.y.data}, scratch, stream);
   } else {

@@ -19,8 +19,10 @@ std::string refuse_argmax(const ArgMax<float>::Args& args) {
 }  // namespace apprentice::kernels::SIMT_NS
 
 APPRENTICE_UNIT(reduce_cuda) {
+  using namespace apprentice;
   using namespace apprentice::kernels;
-  SIMT_NS::add_cuda_with_scratch<Reduce<float>>(SIMT_NS::reduce, SIMT_NS::scratch_bytes);
+  SIMT_NS::add_cuda_with_scratch<Reduce<float>>(SIMT_NS::reduce<float>, SIMT_NS::scratch_bytes);
+  SIMT_NS::add_cuda_with_scratch<Reduce<Bf16>>(SIMT_NS::reduce<Bf16>, SIMT_NS::scratch_bytes);
   SIMT_NS::add_cuda_with_scratch<ArgMax<float>>(SIMT_NS::argmax, SIMT_NS::scratch_bytes,
                                                 SIMT_NS::refuse_argmax);
 }

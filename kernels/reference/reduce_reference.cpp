@@ -17,18 +17,19 @@ bool beats(T v, T top) {
 
 template <class T>
 void reduce(const typename Reduce<T>::Args& a) {
+  using C = compute_of<T>;
   const int64_t axis = a.x.size(1);
   for (int64_t o = 0; o < a.y.size(0); ++o)
     for (int64_t i = 0; i < a.y.size(1); ++i) {
-      T top = -std::numeric_limits<T>::infinity();
+      C top = -std::numeric_limits<C>::infinity();
       double sum = 0;
       for (int64_t k = 0; k < axis; ++k) {
-        const T v = a.x(o, k, i);
+        const C v = a.x(o, k, i);
         sum += double(v);
         if (beats(v, top)) top = v;
       }
       if (a.kind == ReduceKind::mean) sum /= double(axis);
-      a.y(o, i) = a.kind == ReduceKind::max ? top : T(sum);
+      a.y(o, i) = a.kind == ReduceKind::max ? top : C(sum);
     }
 }
 
@@ -61,6 +62,8 @@ void add_all() {
 }  // namespace apprentice::kernels
 
 APPRENTICE_UNIT(reduce_reference) {
-  apprentice::kernels::add_all<float>();
-  apprentice::kernels::add_all<double>();
+  using namespace apprentice::kernels;
+  add_all<float>();
+  add_all<double>();
+  add_reference<Reduce<apprentice::Bf16>>(reduce<apprentice::Bf16>);
 }

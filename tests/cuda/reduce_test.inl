@@ -1,6 +1,7 @@
 #include <simt/kernel_test.h>
 
 #include <apprentice/kernels/kernel_table.h>
+#include <cuda/bf16.h>
 #include <apprentice/kernels/cuda/reduce.cuh>
 
 namespace apprentice {
@@ -9,6 +10,7 @@ namespace {
 using kernels::ArgMax;
 using kernels::Reduce;
 using kernels::ReduceKind;
+using testing::stored;
 using Sizes = std::array<int64_t, 3>;
 
 /// Rows of a warp (256 at most) and longer ones, columns around the widths of tiles, axes around
@@ -29,14 +31,14 @@ std::vector<float> numbers(const Sizes& s, bool special) {
 }
 
 /// ours(args, scratch, stream) beside the CPU's kernel: [0] is ours, [1] the CPU's.
-template <class Op, class Out, class Args>
-std::array<std::vector<Out>, 2> results(Args args, const std::vector<float>& x, const Sizes& s,
+template <class Op, class Out, class Args, class X>
+std::array<std::vector<Out>, 2> results(Args args, const std::vector<X>& x, const Sizes& s,
                                         void (*ours)(const Args&, void*, simt::Stream)) {
   std::vector<Out> expected(size_t(s[0] * s[2]));
   args.x = {x.data(), s};
   args.y = {expected.data(), {s[0], s[2]}};
   kernels::launch<Op>(args);
-  const auto dx = simt::Buffer<float>::from(x);
+  const auto dx = simt::Buffer<X>::from(x);
   const simt::Buffer<Out> dy(expected.size());
   const simt::Buffer<unsigned char> scratch(kernels::SIMT_NS::reduce_scratch_bytes(s));
   args.x.data = dx.data(), args.y.data = dy.data();
@@ -44,8 +46,9 @@ std::array<std::vector<Out>, 2> results(Args args, const std::vector<float>& x, 
   return {dy.values(), expected};
 }
 
-Reduce<float>::Args of_kind(ReduceKind kind) {
-  Reduce<float>::Args args;
+template <class T = float>
+typename Reduce<T>::Args of_kind(ReduceKind kind) {
+  typename Reduce<T>::Args args;
   args.kind = kind;
   return args;
 }
@@ -59,11 +62,18 @@ KERNEL_TEST_CASE("sums, means and largest numbers are those of the CPU along any
     for (const auto kind : {ReduceKind::sum, ReduceKind::mean, ReduceKind::max})
       for (const bool special : {false, true}) {
         const auto y = results<Reduce<float>, float>(of_kind(kind), numbers(s, special), s,
-                                                     kernels::SIMT_NS::reduce);
+                                                     kernels::SIMT_NS::reduce<float>);
+        const auto narrow =
+            results<Reduce<Bf16>, float>(of_kind<Bf16>(kind), stored<Bf16>(numbers(s, special)), s,
+                                         kernels::SIMT_NS::reduce<Bf16>);
         CAPTURE(s, int(kind), special);
-        // Integers: the sums are exact in any order.
-        for (size_t i = 0; i < y[0].size(); ++i)
+        // Integers: the sums are exact in any order, and bf16 holds them.
+        for (size_t i = 0; i < y[0].size(); ++i) {
           if (!same(y[0][i], y[1][i])) FAIL(i << ": got " << y[0][i] << ", expected " << y[1][i]);
+          if (!same(narrow[0][i], y[1][i]) || !same(narrow[1][i], y[1][i]))
+            FAIL(i << ": of bf16, got " << narrow[0][i] << " and, of the CPU, " << narrow[1][i]
+                   << ", expected " << y[1][i]);
+        }
       }
 }
 
@@ -84,15 +94,16 @@ KERNEL_TEST_CASE("among numbers of either sign, infinities too, the largest is f
   const Sizes s{4, 3, 1};
   const auto at = results<ArgMax<float>, int64_t>({}, x, s, kernels::SIMT_NS::argmax);
   CHECK(at[0] == std::vector<int64_t>{2, 0, 2, 1});
-  const auto top =
-      results<Reduce<float>, float>(of_kind(ReduceKind::max), x, s, kernels::SIMT_NS::reduce);
+  const auto top = results<Reduce<float>, float>(of_kind(ReduceKind::max), x, s,
+                                                 kernels::SIMT_NS::reduce<float>);
   CHECK(top[0] == std::vector<float>{0, 0, inf, -2});
 }
 
 KERNEL_TEST_CASE("a sum keeps what floats would lose") {
   std::vector<float> x(6000, 0x1p-24f);
   x[0] = 1;
-  const auto y = results<Reduce<float>, float>({}, x, {1, 6000, 1}, kernels::SIMT_NS::reduce);
+  const auto y =
+      results<Reduce<float>, float>({}, x, {1, 6000, 1}, kernels::SIMT_NS::reduce<float>);
   CHECK(y[0][0] == 1 + float(5999 * 0x1p-24));
 }
 

@@ -1,13 +1,7 @@
 #include <fmt/core.h>
 
-#include <optional>
-#include <type_traits>
-
-#include <apprentice/base/buffer.h>
-#include <apprentice/base/stream.h>
 #include <apprentice/base/unit.h>
 #include <apprentice/kernels/conv2d.h>
-#include <apprentice/kernels/convert.h>
 #include <apprentice/kernels/dense/cuda/on_device_internal.h>
 #include <apprentice/kernels/dense/vendor_internal.h>
 #include <apprentice/kernels/reduce.h>
@@ -20,23 +14,12 @@ void backward_data(const Args& a, Stream stream) {
   dense::cudnn_convolve(dense::problem_of(a), {{a.grad_x.data, a.w.data, a.grad_y.data}}, stream);
 }
 
-/// Sums over the pixels; of bf16 by way of a copy, as it is summed in f32.
 template <class Y>
 void sum_pixels(const View4<const Y>& grad_y, const View1<float>& grad_bias, Stream stream) {
-  const int64_t n = grad_y.numel(), out = grad_y.size(3);
-  const StreamGuard owner(stream);
-  std::optional<Buffer> copy;
-  const float* values = nullptr;
-  if constexpr (std::is_same_v<Y, float>) {
-    values = grad_y.data;
-  } else {
-    copy.emplace(size_t(n) * sizeof(float), stream.device);
-    auto* wide = static_cast<float*>(copy->data());
-    dense::launch_own<Convert<Y, float>>({{grad_y.data, {n}}, {wide, {n}}}, stream);
-    values = wide;
-  }
-  dense::launch_own<Reduce<float>>(
-      {{values, {1, n / out, out}}, {grad_bias.data, {1, out}}, ReduceKind::sum}, stream);
+  const int64_t out = grad_y.size(3);
+  dense::launch_own<Reduce<Y>>(
+      {{grad_y.data, {1, grad_y.numel() / out, out}}, {grad_bias.data, {1, out}}, ReduceKind::sum},
+      stream);
 }
 
 template <class Args>
