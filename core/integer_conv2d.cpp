@@ -13,6 +13,8 @@ namespace apprentice {
 namespace {
 
 constexpr int64_t kIntegers = int64_t(1) << 31;
+/// Integers below this are exact in f32.
+constexpr int64_t kExactInF32 = int64_t(1) << 24;
 
 Tensor bytes_of(const Tensor& codes) {
   Tensor bytes = codes.new_empty(codes.shape(), Dtype::u8);
@@ -46,6 +48,21 @@ Tensor packed(const Tensor& weight, int64_t groups) {
   return bytes;
 }
 
+template <class Op>
+bool some_kernel_takes(const typename Op::Args& args, Device::Kind where) {
+  const auto& those = kernels::kernel_table<Op>().kernels(where);
+  return std::any_of(those.begin(), those.end(), [&](const kernels::Kernel<Op>& kernel) {
+    return !kernel.refuse || kernel.refuse(args).empty();
+  });
+}
+
+/// By the convolution of real numbers, which takes groups as they are.
+Tensor by_conv2d(const Tensor& x, const Tensor& weight, Conv2dOptions o) {
+  const PrecisionGuard all_bits(Precision::f32);
+  o.exact = true;
+  return conv2d(x, weight, {}, o);
+}
+
 /// Undefined if only the reference takes the problem and that does not do.
 template <int Bits>
 Tensor run(const Tensor& x, const Tensor& weight, const Conv2dOptions& o, bool reference_does,
@@ -65,6 +82,9 @@ Tensor run(const Tensor& x, const Tensor& weight, const Conv2dOptions& o, bool r
   args.max_x = int32_t(o.codes.max_x);
   args.weight = {nullptr, out, taps};
   const Stream stream = current_stream(x.device());
+  const int64_t largest_sum = taps / joined * o.codes.max_x * o.codes.max_weight;
+  if (joined > 1 && largest_sum < kExactInF32 && !some_kernel_takes<Op>(args, stream.device.kind))
+    return by_conv2d(x, weight, o);
   const kernels::Kernel<Op>& kernel =
       kernels::kernel_table<Op>().select(args, kernels::default_preference(), stream.device.kind);
   if (!reference_does && kernel.family == "reference") return {};

@@ -22,7 +22,9 @@ struct IntegerWeights {
 ///   x       [n, h, w, c] integers 0 to max_x <= 255, held in f32 or bf16
 ///   weight  [out, kh, kw, c/groups] integers of size max_weight <= 7 at most, held in f32
 ///   y       [n, p, q, out] f32
-/// On another device than the CPU groups are computed as one, whose other channels have weight 0.
+/// On another device than the CPU groups are computed as one, whose other channels have weight 0:
+/// so many times the multiply-adds and the weights. Where its kernels do not take that depth and no
+/// sum can reach 2^24, conv2d gives the same integers.
 /// ConfigError if the codes are larger, or if a sum could leave s32: kh kw c/groups max_x
 /// max_weight must be below 2^31. ShapeError as conv2d.
 Tensor integer_conv2d(const Tensor& x, int64_t max_x, const Tensor& weight, int64_t max_weight,

@@ -5,6 +5,7 @@
 #include <apprentice/base/device_allocator.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/integer_conv2d.h>
+#include <apprentice/core/precision.h>
 #include <apprentice/nn/conv_bn2d.h>
 #include <apprentice/quant/activation_quantizer.h>
 #include <apprentice/quant/quantizer.h>
@@ -50,6 +51,21 @@ TEST_CASE("integers of grouped convolutions on a device are the CPU's, past 2^24
   for (int times = 0; times < 2; ++times) {
     const Tensor got = integer_conv2d(x, 255, weight, c.max_weight, c.options, &kept);
     CHECK(got.device() == test_device());
+    CHECK(got.to_vector<float>() == expected.to_vector<float>());
+  }
+}
+
+TEST_CASE("groups too wide for the kernels of a device give the CPU's integers all the same") {
+  const int64_t channels = 2700;  // 132,300 products as one group: tensor cores add 131,586
+  const Tensor x = random_codes({1, 7, 7, channels}, 0, 255, 6);
+  for (const int64_t most : {1, 7}) {
+    CAPTURE(most);
+    const Tensor weight = random_codes({channels, 7, 7, 1}, -most, most, 7);
+    const Conv2dOptions options{.groups = channels};
+    const Tensor expected = integer_conv2d(x, 255, weight, most, options);
+    const PrecisionGuard guard(Precision::bf16);
+    const Tensor got =
+        integer_conv2d(x.to(test_device()), 255, weight.to(test_device()), most, options);
     CHECK(got.to_vector<float>() == expected.to_vector<float>());
   }
 }
