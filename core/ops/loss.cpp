@@ -131,8 +131,9 @@ Tensor soft_cross_entropy(const Tensor& logits, const Tensor& probabilities, flo
                                [](auto& args, const auto& rows) { args.targets = rows; });
 }
 
-Tensor taught_cross_entropy(const Tensor& student, const Tensor& teacher, float temperature) {
-  return cross_entropy_of_rows("taught_cross_entropy", student, teacher, temperature,
+Tensor soft_cross_entropy_with_logits(const Tensor& student, const Tensor& teacher,
+                                      float temperature) {
+  return cross_entropy_of_rows("soft_cross_entropy_with_logits", student, teacher, temperature,
                                [](auto& args, const auto& rows) { args.teacher = rows; });
 }
 
@@ -225,9 +226,10 @@ APPRENTICE_UNIT(loss) {
         logits, some_probabilities, [](auto& x, auto& t) { return soft_cross_entropy(x, t, 2); },
         rng);
   });
-  op_samples().add("taught_cross_entropy", [=](Rng& rng) {
+  op_samples().add("soft_cross_entropy_with_logits", [=](Rng& rng) {
     return loss_samples(
-        logits, some_values, [](auto& x, auto& t) { return taught_cross_entropy(x, t, 2); }, rng);
+        logits, some_values,
+        [](auto& x, auto& t) { return soft_cross_entropy_with_logits(x, t, 2); }, rng);
   });
   op_samples().add("kl_divergence", [=](Rng& rng) {
     return loss_samples(

@@ -18,7 +18,8 @@ Tensor soft_cross_entropy(const Tensor& logits, const Tensor& probabilities, flo
 /// The same with the probabilities softmax(teacher / temperature), in one pass over both rows of
 /// logits: the bits of soft_cross_entropy(student, softmax(teacher, temperature), temperature).
 /// No gradient into `teacher`.
-Tensor taught_cross_entropy(const Tensor& student, const Tensor& teacher, float temperature = 1);
+Tensor soft_cross_entropy_with_logits(const Tensor& student, const Tensor& teacher,
+                                      float temperature = 1);
 /// Mean over rows of KL(softmax(teacher/T) || softmax(student/T)), without the factor T^2 (Hinton
 /// et al. 2015). d/d student = (1/T)(p_S - p_T)/n. No gradient into `teacher`.
 Tensor kl_divergence(const Tensor& student, const Tensor& teacher, float temperature = 1);

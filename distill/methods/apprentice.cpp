@@ -36,7 +36,7 @@ Tensor distillation_loss(const Tensor& teacher, const Tensor& student, float tem
   const Tensor loss =
       into_teacher
           ? -mean(sum(softmax(teacher, temperature) * log_softmax(student, temperature), 1))
-          : taught_cross_entropy(student, teacher, temperature);
+          : soft_cross_entropy_with_logits(student, teacher, temperature);
   return temperature == 1 ? loss : loss * double(temperature * temperature);
 }
 
