@@ -248,9 +248,7 @@ KERNEL_TEST_CASE("SGD that quantizes as it goes gives the CPU's weights, codes a
   all.check_equal();
 }
 
-KERNEL_TEST_CASE(
-    "Adam that quantizes as it goes gives the CPU's weights, "
-    "codes and counts") {
+KERNEL_TEST_CASE("Adam that quantizes as it goes gives the CPU's weights, codes and counts") {
   Moved all{{{5, 31, Rule::mean, 0.7}, {1, kPart + 5, Rule::max, 0.05}, {2, 40, Rule::uniform, 7}}};
   const auto fill = [](auto& p, const Moved::Memory& m, int64_t n) {
     p.first = {m.first, {n}}, p.second = {m.second, {n}};

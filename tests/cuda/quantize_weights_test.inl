@@ -84,9 +84,7 @@ struct Layers {
 
 }  // namespace
 
-KERNEL_TEST_CASE(
-    "codes, scales and counts of many weights are those of the "
-    "CPU, bit for bit") {
+KERNEL_TEST_CASE("codes, scales and counts of many weights are those of the CPU, bit for bit") {
   // Rows of one part, cut ones, both; with more weights than one launch of the
   // emulator takes.
   std::vector<Layer> layers = GENERATE(

@@ -19,9 +19,7 @@ using Lists = std::deque<std::vector<typename Step::Parameter>>;
 
 }  // namespace
 
-TEST_CASE(
-    "every sgd_step kernel gives the reference's bits for every "
-    "parameter of a list") {
+TEST_CASE("every sgd_step kernel gives the reference's bits for every parameter of a list") {
   const auto seed = GENERATE(range(0u, 16u));
   CAPTURE(seed);
   Random random(seed);
@@ -50,9 +48,7 @@ TEST_CASE(
   });
 }
 
-TEST_CASE(
-    "two nesterov steps of one parameter follow the formula, and a third "
-    "is skipped") {
+TEST_CASE("two nesterov steps of one parameter follow the formula, and a third is skipped") {
   float param = 2, velocity = 0;
   const float grad = 1;
   const double learning_rate = 1;
@@ -80,9 +76,8 @@ TEST_CASE("every adam_step kernel agrees with the reference on random problems")
   const auto first = random.uniform<1>({n}), second = random.uniform<1>({n}, 0.01f, 1);
   const bool decoupled = random.flip();
   const AdamNumbers numbers = adam_numbers(0.1, 0.9, 0.999, random.between(1, 1000));
-  // first / (1 - beta1^step) <= 10, sqrt(second / (1 - beta2^step)) >= 0.0995,
-  // rate 0.1: the quotient is at most 0.1 * 10 / 0.0995 = 10.1 with eight
-  // roundings; param itself has three.
+  // first / (1 - beta1^step) <= 10, sqrt(second / (1 - beta2^step)) >= 0.0995, rate 0.1: the
+  // quotient is at most 0.1 * 10 / 0.0995 = 10.1 with eight roundings; param itself has three.
   const double bound = 8 * kEpsilon * 10.1 + 3 * kEpsilon * 12;
   Lists<AdamStep<float>> lists;
   test::agree<AdamStep<float>>([&](Outputs& out) {
@@ -96,9 +91,7 @@ TEST_CASE("every adam_step kernel agrees with the reference on random problems")
   });
 }
 
-TEST_CASE(
-    "a step bounds and quantizes what it has moved, as a pass of its own "
-    "would") {
+TEST_CASE("a step bounds and quantizes what it has moved, as a pass of its own would") {
   const bool skipped = GENERATE(false, true);
   const std::string family = GENERATE("reference", "");
   CAPTURE(family, skipped);
