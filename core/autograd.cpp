@@ -183,6 +183,10 @@ void Tensor::backward(const Tensor& grad) const {
                     shape().str());
   check<ShapeError>(!grad || grad.shape() == shape(), "backward: gradient {}, expected {}",
                     grad ? grad.shape().str() : "", shape().str());
+  check<DtypeError>(!grad || grad.dtype() == dtype(), "backward: gradient is {}, expected {}",
+                    grad ? name_of(grad.dtype()) : "", name_of(dtype()));
+  check<DeviceError>(!grad || grad.device() == device(), "backward: gradient on {}, expected {}",
+                     grad ? grad.device().str() : "", device().str());
   Tensor seed = grad ? grad.detach() : new_empty(shape());
   if (!grad) seed.fill(1);
   if (!node()) return Backward::deliver(impl_, std::move(seed));

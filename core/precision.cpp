@@ -28,7 +28,8 @@ Tensor stored_as(const Tensor& x, Dtype dtype) {
 Tensor widened(const Tensor& x) { return stored_as(x, Dtype::f32); }
 
 bool differ_in_storage(const Tensor& a, const Tensor& b) {
-  return (a.dtype() == Dtype::bf16) != (b.dtype() == Dtype::bf16);
+  const auto are = [&](Dtype of_a, Dtype of_b) { return a.dtype() == of_a && b.dtype() == of_b; };
+  return are(Dtype::bf16, Dtype::f32) || are(Dtype::f32, Dtype::bf16);
 }
 
 PrecisionGuard::PrecisionGuard(Precision precision) : before_(current) { current = precision; }

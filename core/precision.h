@@ -37,7 +37,7 @@ Dtype activation_dtype(const Tensor& x);
 Tensor stored_as(const Tensor& x, Dtype dtype);
 /// x in f32 if it is bf16, else x itself. Differentiable.
 Tensor widened(const Tensor& x);
-/// Is one of them bf16 and the other not? Then both are to be widened.
+/// Is one of them bf16 and the other f32? Then both are to be widened.
 bool differ_in_storage(const Tensor& a, const Tensor& b);
 
 /// Another precision while it is alive. Gradients are computed in that of their forward.

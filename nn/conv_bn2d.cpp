@@ -12,6 +12,8 @@ namespace apprentice::nn {
 namespace {
 
 constexpr int64_t kMostByte = 255;
+/// Integers up to this are exact in bf16.
+constexpr int64_t kMostInBf16 = 256;
 
 /// What the sums of x.data and weight.data have to be multiplied by; undefined for 1.
 Tensor step_of_sums(const Scaled& x, const Tensor& weight_step) {
@@ -92,7 +94,10 @@ Scaled ConvBn2d::normalized(const Tensor& sums, BatchNormOptions extra) {
   const bool fused = activation_->uniform() && extra.relu && sums.dtype() != Dtype::f64;
   if (!fused) {
     extra.exact = true;
-    return activation_->apply(bn_->forward(sums, extra));
+    Scaled y = activation_->apply(bn_->forward(sums, extra));
+    if (y.coded() && y.max_code <= kMostInBf16)
+      y.data = stored_as(y.data, activation_dtype(y.data));
+    return y;
   }
   Scaled y{{}, activation_->step(), activation_->max_code()};
   // For the integer kernels of the CPU, which train by them.
@@ -110,7 +115,7 @@ Scaled ConvBn2d::forward_graph(const Scaled& x, const EffectiveWeight& weight,
   const Tensor data = two_steps ? real(weight) : weight.data;
   Conv2dOptions walk = conv_->geometry();
   walk.exact = x.coded() || conv_->parametrization("weight") != nullptr;
-  if (!two_steps) walk.codes = {x.max_code, weight.max_code, x.bytes};
+  walk.codes = {x.max_code, two_steps ? 0 : weight.max_code, x.bytes};
   BatchNormOptions extra;
   extra.x_scale = step_of_sums(x, two_steps ? Tensor() : weight.step);
   extra.residual = centred(residual).data;

@@ -5,6 +5,7 @@
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/integer_conv2d.h>
 #include <apprentice/core/ops/arithmetic.h>
+#include <apprentice/core/precision.h>
 #include <apprentice/core/written.h>
 #include <apprentice/kernels/epilogue.h>
 #include <apprentice/kernels/kernel_table.h>
@@ -179,6 +180,7 @@ std::shared_ptr<ConvBn2d::Kept> ConvBn2d::kept_for(const Scaled& x, const Effect
 Observation ConvBn2d::forward_codes(const Scaled& x, const EffectiveWeight& weight,
                                     const Scaled& residual) {
   NoGrad no_grad;
+  const PrecisionGuard all_bits(Precision::f32);
   Observation seen;
   const auto kept = kept_for(x, weight, residual);
   const Constants& constants = kept->constants;

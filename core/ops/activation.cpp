@@ -10,10 +10,10 @@ namespace f = kernels::functions;
 
 Tensor relu(const Tensor& x) { return unary_op_of_result<f::relu>("relu", x); }
 Tensor relu6(const Tensor& x) { return unary_op_of_result<f::relu6>("relu6", x); }
-Tensor sigmoid(const Tensor& x) { return unary_op_of_result<f::sigmoid>("sigmoid", x); }
-Tensor tanh(const Tensor& x) { return unary_op_of_result<f::tanh>("tanh", x); }
+Tensor sigmoid(const Tensor& x) { return unary_op_of_wide_result<f::sigmoid>("sigmoid", x); }
+Tensor tanh(const Tensor& x) { return unary_op_of_wide_result<f::tanh>("tanh", x); }
 Tensor hardtanh(const Tensor& x, double low, double high) {
-  return unary_op_of_result<f::hardtanh>("hardtanh", x, {low, high});
+  return unary_op<f::hardtanh>("hardtanh", x, {low, high});
 }
 Tensor gelu(const Tensor& x) { return unary_op<f::gelu>("gelu", x); }
 Tensor silu(const Tensor& x) { return unary_op<f::silu>("silu", x); }

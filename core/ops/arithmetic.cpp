@@ -42,11 +42,13 @@ Tensor choose(const char* op, const Tensor& a, const Tensor& b) {
   });
 }
 
-/// A number as the tensor beside it, for operations that have no form of their own for numbers.
-Tensor like(const Tensor& x, double value) {
-  Tensor t = x.new_empty({});
-  t.fill(value);
-  return t;
+/// op(x, number as a tensor) in the dtype of x, for operations that have no form of their own for
+/// numbers. Beside bf16 the number is f32.
+template <class Op>
+Tensor with_number(const Tensor& x, double value, Op op) {
+  Tensor number = x.new_empty({}, parameter_dtype(x));
+  number.fill(value);
+  return stored_as(op(x, number), x.dtype());
 }
 
 }  // namespace
@@ -100,8 +102,14 @@ Tensor maximum(const Tensor& a, const Tensor& b) {
 Tensor minimum(const Tensor& a, const Tensor& b) {
   return choose<f::minimum, f::share_of_minimum>("minimum", a, b);
 }
-Tensor maximum(const Tensor& a, double b) { return maximum(a, like(a, b)); }
-Tensor minimum(const Tensor& a, double b) { return minimum(a, like(a, b)); }
+Tensor maximum(const Tensor& a, double b) {
+  return with_number(a, b,
+                     [](const Tensor& x, const Tensor& number) { return maximum(x, number); });
+}
+Tensor minimum(const Tensor& a, double b) {
+  return with_number(a, b,
+                     [](const Tensor& x, const Tensor& number) { return minimum(x, number); });
+}
 
 Tensor neg(const Tensor& x) {
   Tensor y = map_elements<f::neg>("neg", x);
@@ -109,9 +117,9 @@ Tensor neg(const Tensor& x) {
 }
 
 Tensor abs(const Tensor& x) { return unary_op<f::abs>("abs", x); }
-Tensor exp(const Tensor& x) { return unary_op_of_result<f::exp>("exp", x); }
+Tensor exp(const Tensor& x) { return unary_op_of_wide_result<f::exp>("exp", x); }
 Tensor log(const Tensor& x) { return unary_op<f::log>("log", x); }
-Tensor sqrt(const Tensor& x) { return unary_op_of_result<f::sqrt>("sqrt", x); }
+Tensor sqrt(const Tensor& x) { return unary_op_of_wide_result<f::sqrt>("sqrt", x); }
 Tensor square(const Tensor& x) { return unary_op<f::square>("square", x); }
 Tensor clamp(const Tensor& x, double low, double high) {
   return unary_op<f::clamp>("clamp", x, {low, high});
@@ -140,8 +148,12 @@ Tensor operator/(const Tensor& a, double b) {
 Tensor operator-(const Tensor& a, double b) { return a + -b; }
 Tensor operator+(double a, const Tensor& b) { return b + a; }
 Tensor operator*(double a, const Tensor& b) { return b * a; }
-Tensor operator-(double a, const Tensor& b) { return sub(like(b, a), b); }
-Tensor operator/(double a, const Tensor& b) { return div(like(b, a), b); }
+Tensor operator-(double a, const Tensor& b) {
+  return with_number(b, a, [](const Tensor& x, const Tensor& number) { return sub(number, x); });
+}
+Tensor operator/(double a, const Tensor& b) {
+  return with_number(b, a, [](const Tensor& x, const Tensor& number) { return div(number, x); });
+}
 
 void accumulate(Tensor& a, const Tensor& b) {
   check<ShapeError>(a.shape() == b.shape(), "gradient: got {}, expected {}", b.shape().str(),

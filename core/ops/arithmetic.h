@@ -5,9 +5,9 @@
 namespace apprentice {
 
 /// Elementwise arithmetic of f32, f64 or bf16, with NumPy broadcasting. Both sides have one dtype
-/// (DtypeError), or are bf16 and f32, both taken as f32; a number takes the dtype of the tensor
-/// beside it. ShapeError naming both shapes if
-/// they do not broadcast. Gradients of broadcast inputs are summed back to their shapes.
+/// (DtypeError), or are bf16 and f32, both taken as f32. A number takes the dtype of the tensor
+/// beside it, f32 beside bf16, and leaves the result that of the tensor. ShapeError naming both
+/// shapes if they do not broadcast. Gradients of broadcast inputs are summed back to their shapes.
 
 Tensor add(const Tensor& a, const Tensor& b);
 Tensor sub(const Tensor& a, const Tensor& b);

@@ -40,8 +40,9 @@ void check_channels(const Tensor& t, const char* name, const Tensor& x) {
   const int64_t c = x.size(-1);
   check<ShapeError>(t.shape() == Shape{c}, "batch_norm: {} is {}, expected [{}]", name,
                     t.shape().str(), c);
-  check<DtypeError>(t.dtype() == parameter_dtype(x), "batch_norm: {} is {}, x is {}", name,
-                    name_of(t.dtype()), name_of(x.dtype()));
+  check<DtypeError>(t.dtype() == parameter_dtype(x),
+                    "batch_norm: {} is {}, expected {} beside x of {}", name, name_of(t.dtype()),
+                    name_of(parameter_dtype(x)), name_of(x.dtype()));
   check_device(t, name, x);
 }
 
@@ -87,14 +88,15 @@ Rows check_inputs(const Tensor& x, const Tensor& weight, const Tensor& bias, con
   return {x.shape(), c > 0 ? x.numel() / c : 0, c};
 }
 
-/// As what y is stored: activations, if they hold what bf16 holds.
+/// As what y is stored: as activations are, where these hold it and the residual, which lies as y.
 Dtype y_dtype(const Tensor& x, const BatchNormOptions& o) {
-  const bool wide = o.exact || (o.codes.step && o.codes.max_code > kMostInBf16);
-  return wide ? parameter_dtype(x) : activation_dtype(x);
+  const bool wide_residual = o.residual && o.residual.dtype() != Dtype::bf16;
+  const bool wide_codes = o.codes.step && o.codes.max_code > kMostInBf16;
+  return o.exact || wide_residual || wide_codes ? parameter_dtype(x) : activation_dtype(x);
 }
 
-/// The step of x, one a channel or one for all, in the dtype of weight; undefined if it has none. On
-/// another device than the CPU the steps are not read, as that would wait for it.
+/// The step of x, one a channel or one for all, in the dtype of weight; undefined if it has none.
+/// On another device than the CPU the steps are not read, as that would wait for it.
 Tensor steps_of(const BatchNormOptions& o, const Tensor& x) {
   if (!o.x_scale) return {};
   if (o.x_scale.device().is_cpu()) {

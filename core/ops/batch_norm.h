@@ -38,8 +38,8 @@ struct BatchNormOptions {
 ///   y = relu?( weight (x - mean) / sqrt(var + eps) + bias + residual ), biased batch variance.
 ///   x [..., c], weight, bias, running_mean, running_var [c]; y like x, or codes of it
 /// x is f32, f64 or bf16, channels have its dtype, f32 beside bf16. y is stored as activations are
-/// (core/precision.h); as f32 if it may be exact, or holds codes above 256. The residual is
-/// converted to that.
+/// (core/precision.h); as f32 if it must be exact, holds codes above 256, or the residual is f32,
+/// which is never rounded before it is added.
 /// Updates the running statistics in place (unbiased variance). Statistics in f32 sums of double
 /// precision or better error. ShapeError if there are fewer than two values a channel.
 Tensor batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias,

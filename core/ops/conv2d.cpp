@@ -1,5 +1,7 @@
 #include <apprentice/core/ops/conv2d.h>
 
+#include <algorithm>
+
 #include <apprentice/base/unit.h>
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/integer_conv2d.h>
@@ -12,6 +14,9 @@ namespace apprentice {
 namespace {
 
 using kernels::Conv2dGeometry;
+
+/// Integers up to these are exact as factors (kernels/precision.h).
+constexpr int64_t kMostInBf16 = 1 << 8, kMostInTf32 = 1 << 11;
 
 Conv2dGeometry geometry_of(const Conv2dOptions& o) {
   return {o.stride, o.padding, o.dilation, o.groups};
@@ -56,8 +61,19 @@ Shape y_shape(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   return {x.size(0), p, q, out};
 }
 
+/// The current one, or, where sums of codes are exact, the nearest one whose factors hold them.
+Precision precision_for(const Conv2dOptions& o) {
+  const int64_t most = std::max(o.codes.max_x, o.codes.max_weight);
+  const Precision current = current_precision();
+  if (!o.exact || most <= kMostInBf16) return current;
+  return current == Precision::f32 || most > kMostInTf32 ? Precision::f32 : Precision::tf32;
+}
+
 Tensor run(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o,
            const Tensor& given_residual, bool relu) {
+  check<DeviceError>(!given_residual || given_residual.device() == x.device(),
+                     "conv2d: residual on {}, x on {}",
+                     given_residual ? given_residual.device().str() : "", x.device().str());
   const Dtype dtype = o.exact ? parameter_dtype(x) : activation_dtype(x);
   const Tensor residual = stored_as(given_residual, dtype);
   Tensor y = x.new_empty(y_shape(x, weight, bias, o), dtype);
@@ -76,7 +92,7 @@ Tensor run(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv
     args.geometry = geometry_of(o);
     args.relu = relu;
     args.exact = o.exact;
-    args.precision = current_precision();
+    args.precision = precision_for(o);
     launch_beside<Op>(x, args);
   });
   return y;

@@ -2,6 +2,7 @@
 
 #include <apprentice/core/autograd.h>
 #include <apprentice/core/ops/launch_internal.h>
+#include <apprentice/core/precision.h>
 #include <apprentice/core/tensor.h>
 #include <apprentice/kernels/map.h>
 
@@ -54,13 +55,26 @@ Tensor unary_op(const char* op, const Tensor& x, Numbers numbers = {}) {
   });
 }
 
-/// The same for an F whose slope is given as a function of y; saves y.
+/// The same for an F whose slope is given as a function of y; saves y. Only for functions of which
+/// a y that is rounded to bf16 gives the slope of the y that was not.
 template <class F>
 Tensor unary_op_of_result(const char* op, const Tensor& x, Numbers numbers = {}) {
   Tensor y = map_elements<F>(op, x, numbers);
   if (!needs_grad(x)) return y;
   return record(op, y, {x}, [op, numbers, saved = Saved(y)](const Tensor& grad_y) {
     return std::vector{map_elements<F>(op, saved.get(), numbers, grad_y)};
+  });
+}
+
+/// The same for any F of that kind: where y is bf16 it saves x, of which backward makes y in f32.
+template <class F>
+Tensor unary_op_of_wide_result(const char* op, const Tensor& x) {
+  if (x.dtype() != Dtype::bf16 || !needs_grad(x)) return unary_op_of_result<F>(op, x);
+  const Tensor y = map_elements<F>(op, x);
+  return record(op, y, {x}, [op, saved = Saved(x)](const Tensor& grad_y) {
+    const Tensor wide = map_elements<F>(op, widened(saved.get()));
+    const Tensor grad_x = map_elements<F>(op, wide, {}, widened(grad_y));
+    return std::vector{stored_as(grad_x, Dtype::bf16)};
   });
 }
 

@@ -7,6 +7,7 @@
 #include <apprentice/core/op_samples.h>
 #include <apprentice/core/ops/launch_internal.h>
 #include <apprentice/core/ops/reduce.h>
+#include <apprentice/core/precision.h>
 #include <apprentice/core/tensor_internal.h>
 #include <apprentice/kernels/map.h>
 #include <apprentice/kernels/strided_copy.h>
@@ -60,6 +61,12 @@ void copy_along(int axis, const Tensor& x, int64_t x_at, Tensor& y, int64_t y_at
   launch_beside<kernels::StridedCopy>(x, args);
 }
 
+std::vector<Tensor> widened(const std::vector<Tensor>& tensors) {
+  std::vector<Tensor> wide;
+  for (const Tensor& tensor : tensors) wide.push_back(apprentice::widened(tensor));
+  return wide;
+}
+
 Shape resized(Shape shape, int axis, int64_t size) {
   shape[axis] = size;
   return shape;
@@ -91,6 +98,8 @@ Tensor transpose(const Tensor& x, int a, int b) {
 
 Tensor concat(const std::vector<Tensor>& parts, int axis) {
   check<ShapeError>(!parts.empty(), "concat: no tensors");
+  for (const Tensor& part : parts)
+    if (differ_in_storage(parts[0], part)) return concat(widened(parts), axis);
   const Shape& first = parts[0].shape();
   first.size(axis);
   const int at = axis < 0 ? axis + first.rank() : axis;

@@ -15,7 +15,7 @@ Tensor permute(const Tensor& x, std::span<const int> axes);
 Tensor permute(const Tensor& x, std::initializer_list<int> axes);
 /// Two axes exchanged; negative ones count from the end.
 Tensor transpose(const Tensor& x, int a, int b);
-/// Joined along `axis`; all other sizes and the dtypes agree.
+/// Joined along `axis`; all other sizes and the dtypes agree, or bf16 and f32 are joined as f32.
 Tensor concat(const std::vector<Tensor>& parts, int axis);
 /// Repeated along axes of size 1 and new leading axes, as NumPy broadcasts.
 Tensor broadcast_to(const Tensor& x, const Shape& shape);

@@ -109,10 +109,12 @@ TEST_CASE("layers of a network hand on bf16 in training and of a frozen teacher,
   }
   const auto net = network("twn");
   net->train();
+  int layers = 0;
   for (const auto& [name, module] : net->named_modules()) {
     auto* quantized = dynamic_cast<nn::ConvBn2d*>(module);
     if (!quantized || !quantized->conv().parametrization("weight")) continue;
     CAPTURE(name);
+    ++layers;
     const int64_t in = quantized->options().conv.in;
     const Tensor step = Tensor::full({1}, 0.25).to(test_device());
     const Tensor codes = test::random_codes({2, 4, 4, in}, 0, 255, rng).to(test_device());
@@ -126,6 +128,7 @@ TEST_CASE("layers of a network hand on bf16 in training and of a frozen teacher,
     CHECK(quantized->forward({codes, step, 255}).data.to_vector<float>() ==
           narrow.data.to_vector<float>());
   }
+  REQUIRE(layers > 0);
 }
 
 TEST_CASE("a layer of codes with real weights normalises sums that are f32, and adds any codes") {
@@ -140,7 +143,9 @@ TEST_CASE("a layer of codes with real weights normalises sums that are f32, and 
   for (const nn::Scaled& residual : {nn::Scaled{}, nn::Scaled{added, step, 255, 128}}) {
     const Tensor expected = layer->forward({codes, step, 255}, residual).data.to(Dtype::bf16);
     const PrecisionGuard guard(Precision::bf16);
-    const Tensor narrow = layer->forward({codes.to(Dtype::bf16), step, 255}, residual).data;
+    nn::Scaled given = residual;
+    if (given.data) given.data = given.data.to(Dtype::bf16);
+    const Tensor narrow = layer->forward({codes.to(Dtype::bf16), step, 255}, given).data;
     CHECK(narrow.dtype() == Dtype::bf16);
     CHECK(narrow.to_vector<float>() == expected.to_vector<float>());
   }
@@ -156,7 +161,7 @@ TEST_CASE("a quantizer behind batch norm gets f32, and evaluation by codes knows
   layer->set_activation(spy);
   layer->train();
   const PrecisionGuard guard(Precision::bf16);
-  CHECK(layer->forward({x, {}, 0}).data.dtype() == Dtype::f32);
+  CHECK(layer->forward({x, {}, 0}).data.dtype() == Dtype::bf16);  // codes of 8 bits
   CHECK(spy->given == Dtype::f32);
   layer->eval();
   const NoGrad no_grad;
@@ -166,6 +171,21 @@ TEST_CASE("a quantizer behind batch norm gets f32, and evaluation by codes knows
   const PrecisionGuard plain(Precision::f32);
   const nn::Scaled expected = layer->forward({narrow.to(Dtype::f32), {}, 0});
   CHECK(y.data.to_vector<float>() == expected.data.to_vector<float>());
+}
+
+TEST_CASE("a grouped layer of real inputs has the codes of f32 in evaluation, in any precision") {
+  Rng rng(5);
+  const Tensor x = Tensor::normal({2, 6, 6, 6}, 0, 1, rng).to(test_device());
+  nn::ConvBn2d layer({.conv = {.in = 6, .out = 4, .kernel_size = {3, 3}, .groups = 2}}, rng);
+  const auto grid = std::make_shared<test::Grid>(0.01f, 255, 0);
+  grid->step_ = grid->step_.to(test_device());
+  layer.to(test_device());
+  layer.set_activation(grid);
+  layer.eval();
+  const NoGrad no_grad;
+  const auto expected = layer.forward({x, {}, 0}).data.to_vector<float>();
+  const PrecisionGuard guard(Precision::bf16);
+  CHECK(layer.forward({x, {}, 0}).data.to_vector<float>() == expected);
 }
 
 TEST_CASE("sums of codes that are stored in bf16 are the integers of f32") {
