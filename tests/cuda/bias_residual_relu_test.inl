@@ -15,7 +15,7 @@ std::vector<Y> numbers(int64_t n, unsigned seed) {
 }
 
 struct Case {
-  int64_t m, c, at;  ///< elements in front of y and residual, for another alignment
+  int64_t m, c, at, residual_at;  ///< elements in front, for another alignment
   bool bias, residual, relu;
 };
 
@@ -33,14 +33,14 @@ void on_two_blocks(const typename kernels::BiasResidualRelu<float, Y>::Args& a,
 template <class Y>
 void check_case(const Case& given, Launcher<Y>* run = kernels::SIMT_NS::bias_residual_relu<Y>) {
   const int64_t n = given.m * given.c;
-  testing::Both<Y> y(numbers<Y>(n + given.at, 1)), residual(numbers<Y>(n + given.at, 2));
+  testing::Both<Y> y(numbers<Y>(n + given.at, 1)), residual(numbers<Y>(n + given.residual_at, 2));
   testing::Both<float> bias(numbers<float>(given.c, 3));
   using Args = typename kernels::BiasResidualRelu<float, Y>::Args;
   const auto args = [&](Y* to, const float* b, const Y* r) {
     Args a;
     a.y = {to + given.at, {given.m, given.c}};
     if (given.bias) a.bias = {b, {given.c}};
-    if (given.residual) a.residual = {r + given.at, {given.m, given.c}};
+    if (given.residual) a.residual = {r + given.residual_at, {given.m, given.c}};
     a.relu = given.relu;
     return a;
   };
@@ -59,18 +59,19 @@ void check_case(const Case& given, Launcher<Y>* run = kernels::SIMT_NS::bias_res
 
 KERNEL_TEST_CASE("bias, residual and ReLU give the reference's bits, for any part of them") {
   const auto given =
-      GENERATE(Case{1, 1, 0, true, true, true}, Case{3, 5, 0, true, true, true},
-               Case{7, 12, 0, true, true, false}, Case{7, 12, 1, true, true, true},
-               Case{130, 20, 0, true, false, true}, Case{130, 20, 0, false, true, true},
-               Case{0, 4, 0, true, false, false}, Case{5, 4, 0, false, false, true});
-  CAPTURE(given.m, given.c, given.at, given.bias, given.residual, given.relu);
+      GENERATE(Case{1, 1, 0, 0, true, true, true}, Case{3, 5, 0, 0, true, true, true},
+               Case{7, 12, 0, 0, true, true, false}, Case{7, 12, 1, 0, true, true, true},
+               Case{7, 12, 0, 1, true, true, true}, Case{7, 12, 1, 1, true, true, true},
+               Case{130, 20, 0, 0, true, false, true}, Case{130, 20, 0, 0, false, true, true},
+               Case{0, 4, 0, 0, true, false, false}, Case{5, 4, 0, 0, false, false, true});
+  CAPTURE(given.m, given.c, given.at, given.residual_at, given.bias, given.residual, given.relu);
   check_case<float>(given);
   check_case<Bf16>(given);
 }
 
 KERNEL_TEST_CASE("a grid that is too small for all rows finds later columns by adding") {
   // 2048 and 512 elements a round are no whole rows.
-  const Case fours{350, 20, 0, true, true, true}, ones{90, 21, 0, true, true, true};
+  const Case fours{350, 20, 0, 0, true, true, true}, ones{90, 21, 0, 0, true, true, true};
   check_case<float>(fours, on_two_blocks<4, float>);
   check_case<Bf16>(fours, on_two_blocks<4, Bf16>);
   check_case<float>(ones, on_two_blocks<1, float>);
