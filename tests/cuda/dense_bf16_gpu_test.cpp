@@ -35,15 +35,18 @@ class Both {
   }
   Both(Random& random, const std::array<int64_t, size_t(R)>& sizes, int64_t most) : Both(sizes) {
     for (T& v : host_) v = T(float(random.between(-most, most)));
-    copy_bytes(gpu_->data(), kGpu, host_.data(), Device{}, bytes(), current_stream(kGpu));
+    upload();
+  }
+  void set(size_t i, T v) {
+    host_[i] = v;
+    upload();
   }
   View<T, R> here() { return {host_.data(), sizes_}; }
   View<T, R> there() const { return {static_cast<T*>(gpu_->data()), sizes_}; }
   /// Is what the GPU has that of the host, or, where it is rounded, one rounding from it? `stored`:
   /// the largest number on the way that may have been rounded, too.
   void check(const std::vector<float>& exact, double stored = 0) const {
-    std::vector<T> got(host_.size());
-    copy_bytes(got.data(), Device{}, gpu_->data(), kGpu, bytes(), current_stream(kGpu));
+    const std::vector<T> got = this->got();
     int64_t wrong = 0;
     for (size_t i = 0; i < got.size(); ++i) {
       const double way = std::abs(double(exact[i])) + stored * (1 + 0x1p-8);
@@ -52,8 +55,16 @@ class Both {
     }
     CHECK(wrong == 0);
   }
+  std::vector<T> got() const {
+    std::vector<T> values(host_.size());
+    copy_bytes(values.data(), Device{}, gpu_->data(), kGpu, bytes(), current_stream(kGpu));
+    return values;
+  }
 
  private:
+  void upload() {
+    copy_bytes(gpu_->data(), kGpu, host_.data(), Device{}, bytes(), current_stream(kGpu));
+  }
   size_t bytes() const { return host_.size() * sizeof(T); }
 
   std::array<int64_t, size_t(R)> sizes_;
@@ -88,6 +99,7 @@ void check_problem(Random& random, const Sizes& x, const Sizes& w, const Conv2dG
   Both<Y> residual(random, y, 99), grad(random, y, 9), got_y(y);
   Both<X> got_x(x);
   Both<float> got_w(w);
+  Both<float, 1> got_bias({w[0]});
   std::vector<float> wide_x, wide_residual, wide_grad;
   const auto x32 = widened(image.here(), wide_x), r32 = widened(residual.here(), wide_residual);
   const auto g32 = widened(grad.here(), wide_grad);
@@ -111,15 +123,42 @@ void check_problem(Random& random, const Sizes& x, const Sizes& w, const Conv2dG
     got_y.check(expected, largest_sum);
     for (const float v : expected) largest_sum = std::fmax(largest_sum, std::abs(double(v)));
   }
-  std::vector<float> expected_x = exact(x), expected_w = exact(w);
+  std::vector<float> expected_x = exact(x), expected_w = exact(w),
+                     expected_bias(bias.here().data, bias.here().data + w[0]);
   run_there<Conv2dBackwardData<float, X, Y>>(
       {grad.there(), weight.there(), got_x.there(), geometry, Precision::bf16});
   run_here<Conv2dBackwardData<float>>({g32, weight.here(), {expected_x.data(), x}, geometry});
   got_x.check(expected_x);
   run_there<Conv2dBackwardWeight<float, X, Y>>(
-      {image.there(), grad.there(), got_w.there(), {}, geometry, Precision::bf16});
-  run_here<Conv2dBackwardWeight<float>>({x32, g32, {expected_w.data(), w}, {}, geometry});
+      {image.there(), grad.there(), got_w.there(), got_bias.there(), geometry, Precision::bf16});
+  run_here<Conv2dBackwardWeight<float>>(
+      {x32, g32, {expected_w.data(), w}, {expected_bias.data(), {w[0]}}, geometry});
   got_w.check(expected_w);
+  got_bias.check(expected_bias);
+}
+
+/// The outputs of a 1x1 convolution with ReLU that are NaN: those of one pixel, which has a NaN.
+template <class X, class Y>
+void check_nan(Random& random) {
+  const Sizes x{4, 16, 16, 16}, w{16, 1, 1, 16};
+  const size_t pixel = 300;
+  Both<X> image(random, x, 9);
+  image.set(pixel * 16 + 5, X(NAN));
+  Both<float> weight(random, w, 7);
+  Both<float, 1> bias(random, {16}, 99);
+  Both<Y> residual(random, x, 99), y(x);
+  typename Conv2d<float, X, Y>::Args args{image.there(),    weight.there(), bias.there(),
+                                          residual.there(), y.there(),      {}};
+  args.relu = true;
+  args.precision = Precision::bf16;
+  run_there<Conv2d<float, X, Y>>(args);
+  const std::vector<Y> got = y.got();
+  int64_t wrong = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    const bool is_nan = std::isnan(float(got[i]));
+    wrong += is_nan != (i / 16 == pixel) || (!is_nan && !(float(got[i]) >= 0));
+  }
+  CHECK(wrong == 0);
 }
 
 }  // namespace
@@ -144,5 +183,16 @@ TEST_CASE("convolutions of bf16 on the GPU are exact but for the rounding of wha
     check_problem<float, Bf16>(random, c.x, c.w, c.geometry);
     check_problem<Bf16, float>(random, c.x, c.w, c.geometry);
   }
+  dense::plan_choice() = before;
+}
+
+TEST_CASE("a ReLU after a convolution on the GPU leaves a NaN one", "[kernel][vendor]") {
+  const auto choice = GENERATE(dense::PlanChoice::heuristic, dense::PlanChoice::timed);
+  const auto before = std::exchange(dense::plan_choice(), choice);
+  Random random(12);
+  check_nan<float, float>(random);
+  check_nan<Bf16, Bf16>(random);
+  check_nan<float, Bf16>(random);
+  check_nan<Bf16, float>(random);
   dense::plan_choice() = before;
 }

@@ -183,6 +183,9 @@ cudnnBackendDescriptor_t ConvGraph::pointwise(cudnnPointwiseMode_t mode, cudnnBa
   Descriptor function(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
   function.set(CUDNN_ATTR_POINTWISE_MODE, mode);
   function.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
+  // As the ReLU of our own kernels; what is done with a NaN where nothing is set is not said.
+  if (mode == CUDNN_POINTWISE_RELU_FWD)
+    function.set(CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_PROPAGATE_NAN);
   function.finish();
   Descriptor operation(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
   operation.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, keep(std::move(function)));

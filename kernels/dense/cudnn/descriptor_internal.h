@@ -30,6 +30,8 @@ struct CudnnType<cudnnConvolutionMode_t> : CudnnTypeIs<CUDNN_TYPE_CONVOLUTION_MO
 template <>
 struct CudnnType<cudnnPointwiseMode_t> : CudnnTypeIs<CUDNN_TYPE_POINTWISE_MODE> {};
 template <>
+struct CudnnType<cudnnNanPropagation_t> : CudnnTypeIs<CUDNN_TYPE_NAN_PROPOGATION> {};
+template <>
 struct CudnnType<cudnnBackendHeurMode_t> : CudnnTypeIs<CUDNN_TYPE_HEUR_MODE> {};
 template <>
 struct CudnnType<cudnnBackendKnobType_t> : CudnnTypeIs<CUDNN_TYPE_KNOB_TYPE> {};
