@@ -127,6 +127,7 @@ class Apprentice final : public Method {
       student.backward();
       beside_->join();
     };
+    result.loss = result.loss.detach();
     return result;
   }
 
