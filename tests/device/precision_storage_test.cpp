@@ -52,7 +52,7 @@ Parameters parameters_of(int64_t channels, Device device) {
 
 }  // namespace
 
-TEST_CASE("in bf16 layers of a device store bf16, but f32 what must be exact; the CPU stores f32") {
+TEST_CASE("in bf16 layers of a device store bf16, but f32 what must be exact, and the CPU f32") {
   Rng rng(1);
   for (const Device device : {test_device(), Device{}})
     for (const Precision precision : {Precision::f32, Precision::tf32, Precision::bf16}) {
