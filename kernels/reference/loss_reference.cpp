@@ -10,9 +10,14 @@
 namespace apprentice::kernels {
 namespace {
 
-/// softmax(x[row] / temperature), each rounded as the Softmax kernel rounds it.
+/// What a softmax takes off z: log softmax(z) = z - top - log_sum.
+struct Normalizer {
+  double top, log_sum;
+};
+
+/// y = x[row] / temperature, and its normalizer.
 template <class T>
-void softmax(View2<const T> x, int64_t row, double temperature, std::vector<double>& y) {
+Normalizer normalizer(View2<const T> x, int64_t row, double temperature, std::vector<double>& y) {
   double top = -std::numeric_limits<double>::infinity(), sum = 0;
   y.resize(size_t(x.size(1)));
   for (size_t j = 0; j < y.size(); ++j) {
@@ -20,21 +25,21 @@ void softmax(View2<const T> x, int64_t row, double temperature, std::vector<doub
     top = std::max(top, y[j]);
   }
   for (double z : y) sum += std::exp(z - top);
-  const double log_sum = std::log(sum);
+  return {top, std::log(sum)};
+}
+
+/// softmax(x[row] / temperature), each rounded as the Softmax kernel rounds it.
+template <class T>
+void softmax(View2<const T> x, int64_t row, double temperature, std::vector<double>& y) {
+  const auto [top, log_sum] = normalizer(x, row, temperature, y);
   for (double& z : y) z = double(T(std::exp(z - top - log_sum)));
 }
 
 /// log softmax(x[row] / temperature).
 template <class T>
 void log_softmax(View2<const T> x, int64_t row, double temperature, std::vector<double>& y) {
-  double top = -std::numeric_limits<double>::infinity(), sum = 0;
-  y.resize(size_t(x.size(1)));
-  for (size_t j = 0; j < y.size(); ++j) {
-    y[j] = double(x(row, j)) / temperature;
-    top = std::max(top, y[j]);
-  }
-  for (double z : y) sum += std::exp(z - top);
-  for (double& z : y) z -= top + std::log(sum);
+  const auto [top, log_sum] = normalizer(x, row, temperature, y);
+  for (double& z : y) z -= top + log_sum;
 }
 
 template <class T>

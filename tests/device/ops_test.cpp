@@ -8,9 +8,11 @@
 #include <apprentice/core/ops/arithmetic.h>
 #include <apprentice/core/ops/loss.h>
 #include <apprentice/core/ops/reduce.h>
+#include <device/distance.h>
 #include <device/test_device.h>
 
 using namespace apprentice;
+using test::distance;
 
 namespace {
 
@@ -31,15 +33,6 @@ std::vector<Tensor> results(const OpSample& sample, Device device) {
       if (input.grad()) all.push_back(input.grad());
   }
   return all;
-}
-
-/// Largest |a - b| / (1 + |b|).
-double distance(const Tensor& a, const Tensor& b) {
-  const auto va = a.to_vector<double>(), vb = b.to_vector<double>();
-  double worst = 0;
-  for (size_t i = 0; i < va.size(); ++i)
-    worst = std::max(worst, std::abs(va[i] - vb[i]) / (1 + std::abs(vb[i])));
-  return worst;
 }
 
 }  // namespace

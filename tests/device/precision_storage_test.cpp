@@ -13,9 +13,11 @@
 #include <apprentice/core/ops/pool.h>
 #include <apprentice/core/precision.h>
 #include <apprentice/kernels/types.h>
+#include <device/distance.h>
 #include <device/test_device.h>
 
 using namespace apprentice;
+using test::distance;
 
 namespace {
 
@@ -186,15 +188,6 @@ std::vector<Tensor> results(const OpSample& sample, Dtype dtype, Device device) 
   for (const Tensor& input : inputs)
     if (input.grad()) all.push_back(input.grad());
   return all;
-}
-
-/// Largest |a - b| / (1 + |b|).
-double distance(const Tensor& a, const Tensor& b) {
-  const auto va = a.to_vector<double>(), vb = b.to_vector<double>();
-  double worst = 0;
-  for (size_t i = 0; i < va.size(); ++i)
-    worst = std::max(worst, std::abs(va[i] - vb[i]) / (1 + std::abs(vb[i])));
-  return worst;
 }
 
 }  // namespace
